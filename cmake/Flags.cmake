@@ -1,0 +1,35 @@
+# elbo_flags: what every source of the project is compiled with.
+add_library(elbo_flags INTERFACE)
+target_compile_features(elbo_flags INTERFACE cxx_std_20)
+target_compile_options(elbo_flags INTERFACE
+  # No errno and no traps, so that loops over exp and log may be vectorised; NaN and infinity stay.
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas
+    -fno-math-errno -fno-trapping-math>)
+if(CMAKE_BUILD_TYPE STREQUAL Release)
+  target_compile_options(elbo_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-O3>)
+endif()
+
+option(ELBO_SANITIZE "Address and undefined-behaviour sanitizers" OFF)
+if(ELBO_SANITIZE)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=address,undefined>
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=undefined>
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer>)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# The sources of kernels that the host executes.
+set(elbo_simt_options -fno-strict-aliasing -fstack-clash-protection -Wno-psabi)
+set(elbo_race_options -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -g)
+
+function(elbo_compile_simt target)
+  set(kernel_sources ${PROJECT_SOURCE_DIR}/kernels/ops_simt.cpp)
+  set_property(SOURCE ${kernel_sources} TARGET_DIRECTORY ${target} APPEND PROPERTY COMPILE_OPTIONS
+    ${elbo_simt_options} $<$<BOOL:${ELBO_RACE}>:${elbo_race_options}>)
+  if(NOT ELBO_RACE)
+    get_target_property(sources ${target} SOURCES)
+    list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/kernels/simt/race.cpp)
+    set_property(TARGET ${target} PROPERTY SOURCES ${sources})
+  else()
+    target_compile_definitions(${target} PUBLIC ELBO_SIMT_RACE)
+  endif()
+endfunction()

@@ -1,0 +1,135 @@
+#include "kernels/cpu/skeletons.h"
+
+#include <cmath>
+
+namespace elbo::cpu {
+
+namespace {
+
+/// Sends a tile of a gradient, rows first … first + m of all of it, to where it belongs.
+void drain(const Sink& sink, int first, int m, int n, const Real* tile, int stride) {
+  if (sink.gradient.present())
+    for (int r = 0; r < m; ++r) {
+      Real* const out = sink.gradient.row(first + r);
+      for (int c = 0; c < n; ++c)
+        out[c] = sink.accumulate ? out[c] + tile[r * stride + c] : tile[r * stride + c];
+    }
+  if (sink.updates)
+    std::visit(
+        [&](const auto& rule) {
+          const UpdateBody body(sink.update, rule);
+          for (int r = 0; r < m; ++r) {
+#pragma GCC ivdep
+            for (int c = 0; c < n; ++c) body(first + r, c, {tile[r * stride + c]});
+          }
+        },
+        sink.update.rule);
+}
+
+/// Columns first … first + m of dy, summed over rows in their order.
+void column_sums(const Matrix& dy, int first, int m, Real* out) {
+  std::fill_n(out, m, Real(0));
+  for (int b = 0; b < dy.rows; ++b) {
+    const Real* const row = dy.row(b) + first;
+    for (int c = 0; c < m; ++c) out[c] += row[c];
+  }
+}
+
+}  // namespace
+
+void Skeletons::weight_gradients(const WeightGradients& op) const {
+  struct Task {
+    const WeightGradient* layer;
+    int first;
+  };
+  std::vector<Task> tasks;
+  for (const WeightGradient& layer : op.layers)
+    for (int first = 0; first < layer.dy.columns; first += tile_rows) tasks.push_back({&layer, first});
+  ThreadPool::shared().run(int(tasks.size()), [&](int i) {
+    const auto& [dy, x, weight, bias] = *tasks[i].layer;
+    const int first = tasks[i].first, m = std::min(tile_rows, dy.columns - first);
+    Real* const tile = scratch(std::size_t(m) * padded(x.columns));
+    multiply(true, false, m, x.columns, dy.rows, dy.data + first, dy.stride, x.data, x.stride, tile,
+             padded(x.columns));
+    drain(weight, first, m, x.columns, tile, padded(x.columns));
+    if (!bias.gradient.present() && !bias.updates) return;
+    Real sums[tile_rows];
+    column_sums(dy, first, m, sums);
+    Sink here = bias;  // a bias is a row; the tile covers some of its columns
+    for (Matrix* part : {&here.gradient, &here.update.w, &here.update.m, &here.update.v})
+      if (part->present()) part->data += first;
+    drain(here, 0, 1, m, sums, m);
+  });
+}
+
+void Skeletons::column_sum(const ColumnSum& op) const {
+  constexpr int columns = 256;
+  if (op.out.columns == 1 && op.in.columns != 1) {
+    double sum = 0;
+    for (int r = 0; r < op.in.rows; ++r)
+      for (int c = 0; c < op.in.columns; ++c) sum += op.in(r, c);
+    op.out(0, 0) = Real(op.accumulate ? op.out(0, 0) + sum : sum);
+    return;
+  }
+  ThreadPool::shared().run(divide_up(op.in.columns, columns), [&](int task) {
+    const int first = task * columns, n = std::min(columns, op.in.columns - first);
+    Real sums[columns];
+    column_sums(op.in, first, n, sums);
+    for (int c = 0; c < n; ++c)
+      op.out(0, first + c) = op.accumulate ? op.out(0, first + c) + sums[c] : sums[c];
+  });
+}
+
+void Skeletons::objective(const Objective& op) const {
+  double loss = 0;
+  for (int i = 0; i < op.count; ++i) {
+    double sum = 0;
+    for (int r = 0; r < op.terms[i].rows; ++r)
+      for (int c = 0; c < op.terms[i].columns; ++c) sum += op.terms[i](r, c);
+    loss += double(op.weights[i].value()) * sum / op.terms[i].rows;
+    if (op.totals) op.totals[i] += sum;
+  }
+  if (op.totals) op.totals[op.count] += op.terms[0].rows;
+  op.loss(0, 0) = Real(loss);
+}
+
+void Skeletons::update_all(const UpdateAll& op) const {
+  struct Task {
+    const Update* update;
+    int first;
+  };
+  std::vector<Task> tasks;
+  for (const Update& u : op.updates)
+    for (int first = 0; first < u.w.rows; first += tile_rows) tasks.push_back({&u, first});
+  ThreadPool::shared().run(int(tasks.size()), [&](int i) {
+    const Update& u = *tasks[i].update;
+    std::visit(
+        [&](const auto& rule) {
+          const UpdateBody body(u, rule);
+          const int end = std::min(u.w.rows, tasks[i].first + tile_rows);
+          for (int r = tasks[i].first; r < end; ++r)
+            for (int c = 0; c < u.w.columns; ++c) body(r, c, {u.in(r, c)});
+        },
+        u.rule);
+  });
+}
+
+void Skeletons::clip_scale(const ClipScale& op) const {
+  ThreadPool::shared().run(int(op.gradients.size()), [&](int i) {
+    const Matrix& g = op.gradients[i];
+    double sum = 0;
+    for (int r = 0; r < g.rows; ++r)
+      for (int c = 0; c < g.columns; ++c) sum += square(double(g(r, c)));
+    op.squares(0, i) = Real(sum);
+  });
+  double total = 0;
+  for (std::size_t i = 0; i < op.gradients.size(); ++i) total += op.squares(0, int(i));
+  op.scale(0, 0) = Real(std::min(1.0, double(op.limit) / std::sqrt(total)));
+}
+
+void Skeletons::advance(const Advance& op) const {
+  ++op.state->step;
+  op.state->position += std::uint32_t(op.rows);
+}
+
+}  // namespace elbo::cpu

@@ -1,0 +1,52 @@
+#pragma once
+#include <cstdint>
+
+#include "kernels/matrix.h"
+
+namespace elbo {
+
+/// Four 32-bit words from a counter and a key: Philox4x32-10, the bits of cuRAND's generator.
+///
+/// Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3 (SC 2011).
+struct Philox {
+  std::uint32_t word[4];
+
+  HD static Philox at(std::uint32_t c0, std::uint32_t c1, std::uint32_t c2, std::uint32_t c3,
+                      std::uint64_t key) {
+    std::uint32_t k0 = std::uint32_t(key), k1 = std::uint32_t(key >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t p0 = std::uint64_t(0xD2511F53u) * c0;
+      const std::uint64_t p1 = std::uint64_t(0xCD9E8D57u) * c2;
+      c0 = std::uint32_t(p1 >> 32) ^ c1 ^ k0;
+      c2 = std::uint32_t(p0 >> 32) ^ c3 ^ k1;
+      c1 = std::uint32_t(p1);
+      c3 = std::uint32_t(p0);
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    return {{c0, c1, c2, c3}};
+  }
+
+  /// In (0, 1): (w + ½) 2⁻³², rounded.
+  HD Real uniform(int i) const { return Real(word[i]) * Real(0x1p-32) + Real(0x1p-33); }
+
+  /// Standard normal i of four, by Box and Muller (1958) from words 2⌊i/2⌋ and the next.
+  HD Real normal(int i) const {
+    const Real radius = std::sqrt(-2 * std::log(uniform(i & 2)));
+    const Real angle = Real(6.283185307179586477) * uniform((i & 2) + 1);
+    return radius * (i & 1 ? std::sin(angle) : std::cos(angle));
+  }
+};
+
+/// What a random number is drawn for; each has counters of its own.
+enum class Stream : std::uint32_t {
+  initialisation,
+  shuffle,
+  split,
+  latent,
+  evaluation,
+  observation,
+  first_free,
+};
+
+}  // namespace elbo

@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <variant>
+
+#include "kernels/math/numerics.h"
+
+namespace elbo {
+
+// A weight or a learning rate as a function of the number of steps taken before this one.  The
+// device evaluates it from the step counter in its own memory, so a planned step never changes.
+
+struct Constant {
+  Real value = 1;
+  HD Real at(std::uint64_t) const { return value; }
+};
+
+/// Rises linearly from 0 to `value` over `steps` steps, then stays.
+struct WarmUp {
+  Real value = 1;
+  std::uint64_t steps = 1;
+  HD Real at(std::uint64_t step) const {
+    return step >= steps ? value : value * (Real(step) / Real(steps));
+  }
+};
+
+/// ½ value (1 + cos(π step / steps)): from `value` to 0.  Loshchilov & Hutter (2017).
+struct Cosine {
+  Real value = 1;
+  std::uint64_t steps = 1;
+  HD Real at(std::uint64_t step) const {
+    const Real part = step >= steps ? Real(1) : Real(step) / Real(steps);
+    return value * (1 + std::cos(Real(3.14159265358979323846) * part)) / 2;
+  }
+};
+
+/// value · factor^⌊step / every⌋
+struct StepDecay {
+  Real value = 1;
+  std::uint64_t every = 1;
+  Real factor = Real(0.1);
+  HD Real at(std::uint64_t step) const { return value * std::pow(factor, Real(step / every)); }
+};
+
+using Schedule = std::variant<Constant, WarmUp, Cosine, StepDecay>;
+
+HD inline Real at(const Schedule& schedule, std::uint64_t step) {
+  return open(schedule, [&](const auto& s) { return s.at(step); });
+}
+
+}  // namespace elbo

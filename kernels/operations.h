@@ -1,0 +1,48 @@
+#pragma once
+#include <variant>
+#include <vector>
+
+#include "kernels/ops/dense.h"
+#include "kernels/ops/gather.h"
+#include "kernels/ops/importance.h"
+#include "kernels/ops/latent.h"
+#include "kernels/ops/reconstruction.h"
+#include "kernels/ops/reduce.h"
+#include "kernels/ops/update.h"
+
+namespace elbo {
+
+/// What may follow a product while its numbers are still on chip.
+using Epilogue = std::variant<Store, BiasActivate, ActivationGradient, SampleLatent,
+                              LatentGradient, Observe>;
+
+/// An epilogue as an operation of its own, on the numbers stored in its `in`: the definition that
+/// the fused form is tested against.
+struct Apply {
+  Epilogue epilogue;
+  void views(auto&& visit) {
+    std::visit([&](auto& e) { e.views(visit); }, epilogue);
+  }
+};
+
+/// a b (forward: x Wᵀ, b_transposed;  backward: dy W), and then an epilogue that takes the numbers
+/// instead of reading its `in`.  a [M,N']  b [N',N], or b [N,N'] if b_transposed.
+struct Product {
+  Matrix a, b;
+  bool b_transposed = false;
+  Epilogue epilogue;
+
+  int rows() const { return a.rows; }
+  int columns() const { return b_transposed ? b.rows : b.columns; }
+  int depth() const { return a.columns; }
+  void views(auto&& visit) {
+    visit(a, Access::read), visit(b, Access::read);
+    std::visit([&](auto& e) { e.views(visit); }, epilogue);
+  }
+};
+
+/// Every operation.  A program is a list of these.
+using Operation = std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill,
+                               Add, Objective, SampleMany, UpdateAll, ClipScale, Advance>;
+
+}  // namespace elbo

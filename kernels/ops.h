@@ -1,0 +1,36 @@
+#pragma once
+#include <memory>
+
+#include "kernels/operations.h"
+
+namespace elbo {
+
+/// The numbers that the products multiply; sums, losses and weights stay in Real.
+enum class Precision { fp32, tf32, bf16 };
+
+/// Every operation of the library on one device, in the order of its calls.
+struct Ops {
+  virtual ~Ops() = default;
+  virtual void run(const Gather&) const = 0;
+  virtual void run(const Product&) const = 0;
+  virtual void run(const Apply&) const = 0;
+  virtual void run(const WeightGradients&) const = 0;
+  virtual void run(const ColumnSum&) const = 0;
+  virtual void run(const RowSum&) const = 0;
+  virtual void run(const Fill&) const = 0;
+  virtual void run(const Add&) const = 0;
+  virtual void run(const Objective&) const = 0;
+  virtual void run(const SampleMany&) const = 0;
+  virtual void run(const UpdateAll&) const = 0;
+  virtual void run(const ClipScale&) const = 0;
+  virtual void run(const Advance&) const = 0;
+
+  /// How many partial sums a row's terms come in when the epilogue of such a product emits them.
+  virtual int term_columns(const Product&) const = 0;
+};
+
+std::unique_ptr<Ops> cpu_ops();
+std::unique_ptr<Ops> simt_ops(Precision);
+std::unique_ptr<Ops> cuda_ops(Precision, void* stream);
+
+}  // namespace elbo

@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+
+#include "kernels/math/philox.h"
+#include "kernels/math/schedules.h"
+
+namespace elbo {
+
+/// What changes between two steps.  It lies in device memory and the step itself moves it on, so
+/// that a recorded step can be replayed without the host.
+struct StepState {
+  std::uint64_t step = 0;      // steps taken since the start of training
+  std::uint32_t epoch = 0;     // passes over the data begun before this one
+  std::uint32_t position = 0;  // data of this epoch already used
+};
+
+/// Which data the rows of a mini-batch are: row r is datum order[position + r / samples].
+struct Batch {
+  const std::uint32_t* order = nullptr;  // in device memory; null: row r is datum r
+  const StepState* state = nullptr;      // in device memory; null: position and epoch are 0
+
+  HD std::uint32_t datum(int row) const {
+    const std::uint32_t at = std::uint32_t(row) + (state ? state->position : 0u);
+    return order ? order[at] : at;
+  }
+  HD std::uint32_t epoch() const { return state ? state->epoch : 0u; }
+};
+
+/// Standard normal noise, a pure function of (seed, stream, datum, sample, epoch, unit): it does
+/// not depend on batch size, threads, device or order, and the backward pass draws it again.
+///
+/// Philox counters: unit / 4 | datum | stream : 8, sample : 24 | epoch.
+struct Noise {
+  std::uint64_t seed = 0;
+  std::uint32_t stream = std::uint32_t(Stream::latent);
+  Batch batch;
+  int samples = 1;       // rows per datum: row r is sample first_sample + r % samples
+  int first_sample = 0;
+  Matrix given;          // present: row r, unit c is given(r, c) instead (for parity tests)
+
+  HD Philox block(int row, int unit) const {
+    const std::uint32_t sample = std::uint32_t(first_sample + row % samples);
+    return Philox::at(std::uint32_t(unit) / 4, batch.datum(row / samples), stream << 24 | sample,
+                      batch.epoch(), seed);
+  }
+  HD Real normal(int row, int unit) const {
+    return given.present() ? given(row, unit) : block(row, unit).normal(unit % 4);
+  }
+};
+
+/// factor · schedule(step): the weight of a term of the objective.
+struct Scale {
+  Real factor = 1;
+  Schedule schedule = Constant{};
+  const StepState* state = nullptr;
+  HD Real value() const { return factor * at(schedule, state ? state->step : 0); }
+};
+
+}  // namespace elbo

@@ -1,0 +1,132 @@
+#include "runtime/autograd.h"
+
+#include "runtime/error.h"
+#include "runtime/program.h"
+
+namespace elbo {
+
+class Autograd {
+ public:
+  explicit Autograd(Program& program) : program_(program) {}
+
+  void differentiate(const DenseCall& call) {
+    const Matrix dy = gradient(call.y);
+    if (!dy.tensor) return;
+    Matrix da = dy;
+    if (!std::holds_alternative<Identity>(call.activation)) {
+      da = temporary(call.y.shape());
+      program_.add(Apply{ActivationGradient{
+          .in = dy, .pre = matrix(call.pre), .y = call.y.matrix(), .out = da,
+          .activation = call.activation}});
+    }
+    if (call.x.tracked()) {
+      const auto [dx, accumulate] = contribution(call.x);
+      program_.add(Product{.a = da, .b = call.weight.matrix(),
+                           .epilogue = Store{.out = dx, .accumulate = accumulate}});
+    }
+    WeightGradient layer{.dy = da, .x = call.x.matrix(), .weight = {}, .bias = {}};
+    if (call.weight.tracked()) sink(call.weight, layer.weight);
+    if (call.bias.tracked()) sink(call.bias, layer.bias);
+    if (layer.weight.gradient.tensor || layer.bias.gradient.tensor)
+      program_.add(WeightGradients{{layer}});
+  }
+
+  void differentiate(const LatentCall& call) {
+    Matrix dz = gradient(call.z);
+    const Matrix upstream = gradient(call.kl);
+    if (!call.q.tracked() || (!dz.tensor && !upstream.tensor)) return;
+    if (!dz.tensor) program_.add(Fill{dz = temporary(call.z.shape()), Scale{.factor = 0}});
+    write(call.q, [&](const Matrix& dq) {
+      program_.add(Apply{LatentGradient{.in = dz, .q = call.q.matrix(), .upstream = upstream,
+                                        .out = dq, .noise = call.noise}});
+    });
+  }
+
+  void differentiate(const LogProbCall& call) {
+    const Matrix upstream = gradient(call.terms);
+    if (!upstream.tensor) return;
+    require(call.repeat == 1, "backward: log_prob of several samples a datum has no gradient");
+    const bool shared = call.side.tracked();
+    const Matrix side_score = shared ? temporary(call.x.shape()) : Matrix{};
+    const auto score = [&](const Matrix& dtheta) {
+      program_.add(Apply{Observe{.in = call.theta.matrix(), .side = matrix(call.side),
+                                 .x = call.x.matrix(), .upstream = upstream, .score = dtheta,
+                                 .side_score = side_score, .law = call.law,
+                                 .repeat = call.repeat}});
+    };
+    if (call.theta.tracked()) write(call.theta, score);
+    else if (shared) score(temporary(call.theta.shape()));
+    if (shared) {
+      const auto [out, accumulate] = contribution(call.side);
+      program_.add(ColumnSum{side_score, out, accumulate});
+    }
+  }
+
+  void differentiate(const AddCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (!upstream.tensor) return;
+    for (const auto& [tensor, factor] : {std::pair{call.a, call.alpha}, {call.b, call.beta}})
+      if (tensor.tracked())
+        write(tensor, [&](const Matrix& out) {
+          program_.add(Add{.a = upstream, .b = {}, .out = out, .alpha = factor});
+        });
+  }
+
+  void differentiate(const ObjectiveCall& call) {
+    for (std::size_t i = 0; i < call.terms.size(); ++i)
+      if (call.terms[i].tracked())
+        write(call.terms[i], [&](const Matrix& out) {
+          Scale weight = call.weights[i];
+          weight.factor /= Real(call.terms[i].rows());
+          program_.add(Fill{out, weight});
+        });
+  }
+
+ private:
+  static Matrix matrix(const Tensor& t) { return t ? t.matrix() : Matrix{}; }
+  static Matrix gradient(const Tensor& t) {
+    return t && t.node_->gradient ? t.node_->gradient->matrix : Matrix{};
+  }
+  Matrix temporary(Shape shape) { return program_.transient(shape)->matrix; }
+
+  /// Where the next part of t's gradient goes, and whether it adds to what is there.
+  std::pair<Matrix, bool> contribution(const Tensor& t) {
+    auto& gradient = t.node_->gradient;
+    const bool accumulate = gradient != nullptr;
+    if (!accumulate) gradient = program_.transient(t.shape());
+    return {gradient->matrix, accumulate};
+  }
+  void sink(const Tensor& t, Sink& into) {
+    std::tie(into.gradient, into.accumulate) = contribution(t);
+  }
+
+  /// For operations that can only write: a second part goes through a temporary.
+  template <class F>
+  void write(const Tensor& t, F&& operation) {
+    const auto [out, accumulate] = contribution(t);
+    if (!accumulate) return operation(out);
+    const Matrix part = temporary(t.shape());
+    operation(part);
+    program_.add(Add{.a = out, .b = part, .out = out});
+  }
+
+  Program& program_;
+};
+
+void backward(const Tensor& loss) {
+  Program& program = Program::current(loss.device());
+  Tape tape = std::move(program.tape);
+  program.tape.clear();
+  Autograd autograd(program);
+  bool found = false;
+  for (auto call = tape.rbegin(); call != tape.rend(); ++call) {
+    if (const auto* objective = std::get_if<ObjectiveCall>(&*call)) {
+      if (objective->loss.storage() != loss.storage()) continue;
+      found = true;
+    }
+    std::visit([&](const auto& c) { autograd.differentiate(c); }, *call);
+  }
+  require(found, "backward: the tensor given is not an objective recorded since the last backward");
+}
+
+}  // namespace elbo

@@ -1,0 +1,47 @@
+#pragma once
+#include <array>
+#include <variant>
+#include <vector>
+
+#include "kernels/operations.h"
+#include "runtime/tensor.h"
+
+namespace elbo {
+
+class Program;
+
+// The tape: one entry for each differentiable call, as data.  differentiate() appends the
+// operations of its derivative to the program; nothing is computed.
+
+struct DenseCall {
+  Tensor x, weight, bias, pre, y;
+  Activation activation;
+};
+struct LatentCall {
+  Tensor q, z, kl;
+  Noise noise;
+};
+struct LogProbCall {
+  Tensor x, theta, side, terms;
+  Likelihood law;
+  int repeat;
+};
+struct AddCall {
+  Tensor a, b, out;
+  Real alpha, beta;
+};
+struct ObjectiveCall {
+  std::vector<Tensor> terms;
+  std::vector<Scale> weights;
+  Tensor loss;
+};
+
+using Call = std::variant<DenseCall, LatentCall, LogProbCall, AddCall, ObjectiveCall>;
+using Tape = std::vector<Call>;
+
+/// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends
+/// on, added to what an earlier call left in t.gradient(); then the tape is empty.
+/// Errors: loss is not an objective of the program that is being recorded.
+void backward(const Tensor& loss);
+
+}  // namespace elbo

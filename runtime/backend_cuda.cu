@@ -1,0 +1,142 @@
+#include <cuda_runtime.h>
+
+#include <source_location>
+
+#include "runtime/backend.h"
+#include "runtime/error.h"
+
+namespace elbo {
+
+namespace {
+
+void check(cudaError_t status, std::source_location site = std::source_location::current()) {
+  if (status != cudaSuccess)
+    fail(site.file_name(), ":", site.line(), ": CUDA: ", cudaGetErrorString(status));
+}
+
+/// A stream of its own, so that recordings and other libraries' work do not wait for each other.
+struct Stream {
+  cudaStream_t stream = nullptr;
+  explicit Stream(int device) {
+    check(cudaSetDevice(device));
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  }
+  ~Stream() { cudaStreamDestroy(stream); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+};
+
+/// A captured sequence of launches, replayed as one graph.
+class Graph final : public Recording {
+ public:
+  Graph(std::shared_ptr<Stream> stream, cudaGraph_t graph) : stream_(std::move(stream)) {
+    const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status);
+    check(cudaGraphUpload(executable_, stream_->stream));
+  }
+  ~Graph() override {
+    cudaStreamSynchronize(stream_->stream);  // a replay may still be under way
+    cudaGraphExecDestroy(executable_);
+  }
+  void replay() override { check(cudaGraphLaunch(executable_, stream_->stream)); }
+
+ private:
+  std::shared_ptr<Stream> stream_;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+class Cuda final : public Backend {
+ public:
+  Cuda(int index, Precision precision)
+      : index_(index), stream_(std::make_shared<Stream>(index)),
+        ops_(cuda_ops(precision, stream_->stream)) {}
+
+  const Ops& ops() const override { return *ops_; }
+
+  std::string description() const override {
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, index_));
+    return "cuda:" + std::to_string(index_) + ", " + properties.name + ", sm_" +
+           std::to_string(properties.major) + std::to_string(properties.minor);
+  }
+
+  void* allocate(std::size_t bytes) override {
+    here();
+    void* memory = nullptr;
+    const cudaError_t status = cudaMalloc(&memory, bytes ? bytes : 1);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // not sticky: forget it
+      std::size_t free = 0, total = 0;
+      check(cudaMemGetInfo(&free, &total));
+      fail("out of GPU memory: ", bytes, " bytes wanted, ", free, " of ", total, " free");
+    }
+    check(status);
+    check(cudaMemsetAsync(memory, 0, bytes ? bytes : 1, stream_->stream));
+    return memory;
+  }
+
+  /// cudaFree waits for the device, so work that still uses the memory ends first.
+  void release(void* memory) noexcept override { cudaFree(memory); }
+
+  /// From pageable memory the call returns once `from` has been read.
+  void copy_to_device(void* to, const void* from, std::size_t bytes) override {
+    here();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_->stream));
+  }
+  void copy_to_host(void* to, const void* from, std::size_t bytes) override {
+    here();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_->stream));
+    check(cudaStreamSynchronize(stream_->stream));
+  }
+  void wait() override { check(cudaStreamSynchronize(stream_->stream)); }
+
+  /// Relaxed: what other threads do meanwhile is none of the recording's business.
+  std::unique_ptr<Recording> record(const std::function<void()>& body) override {
+    here();
+    check(cudaStreamBeginCapture(stream_->stream, cudaStreamCaptureModeRelaxed));
+    cudaGraph_t graph = nullptr;
+    try {
+      body();
+    } catch (...) {
+      cudaStreamEndCapture(stream_->stream, &graph);
+      if (graph) cudaGraphDestroy(graph);
+      cudaGetLastError();
+      throw;
+    }
+    check(cudaStreamEndCapture(stream_->stream, &graph));
+    return std::make_unique<Graph>(stream_, graph);
+  }
+
+ private:
+  void here() const { check(cudaSetDevice(index_)); }
+
+  int index_;
+  std::shared_ptr<Stream> stream_;
+  std::unique_ptr<Ops> ops_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> cuda_backend(int index, Precision precision) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  require(status == cudaSuccess, "--device cuda: no usable GPU: ", cudaGetErrorString(status));
+  require(index >= 0 && index < count, "--device cuda:", index, ": this machine has ", count,
+          count == 1 ? " GPU" : " GPUs");
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index));
+  require(major >= 8, "--device cuda:", index, ": compute capability ", major,
+          ".x, the kernels need 8.0 or later");
+  return std::make_unique<Cuda>(index, precision);
+}
+
+int cuda_devices() {
+  int count = 0;
+  const bool usable = cudaGetDeviceCount(&count) == cudaSuccess;
+  cudaGetLastError();
+  return usable ? count : 0;
+}
+
+}  // namespace elbo

@@ -1,0 +1,54 @@
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/cpu/thread_pool.h"
+#include "runtime/backend.h"
+#include "runtime/error.h"
+
+namespace elbo {
+
+namespace {
+
+/// The host as a device: operations run at the call, memory is the host's.
+class Host final : public Backend {
+ public:
+  Host(std::unique_ptr<Ops> ops, std::string description)
+      : ops_(std::move(ops)), description_(std::move(description)) {}
+
+  const Ops& ops() const override { return *ops_; }
+  std::string description() const override { return description_; }
+
+  void* allocate(std::size_t bytes) override {
+    const std::size_t whole = (std::max<std::size_t>(bytes, 1) + 255) / 256 * 256;
+    void* const memory = std::aligned_alloc(256, whole);
+    require(memory, "out of memory: ", whole, " bytes wanted");
+    return std::memset(memory, 0, whole);
+  }
+  void release(void* memory) noexcept override { std::free(memory); }
+  void copy_to_device(void* to, const void* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
+  void copy_to_host(void* to, const void* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
+  void wait() override {}
+  std::unique_ptr<Recording> record(const std::function<void()>&) override { return nullptr; }
+
+ private:
+  std::unique_ptr<Ops> ops_;
+  std::string description_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> cpu_backend() {
+  const int threads = cpu::ThreadPool::shared().threads();
+  return std::make_unique<Host>(
+      cpu_ops(), "cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
+}
+
+std::unique_ptr<Backend> simt_backend(Precision precision) {
+  return std::make_unique<Host>(simt_ops(precision), "simt, CUDA kernels on the host");
+}
+
+}  // namespace elbo

@@ -1,0 +1,322 @@
+#include "runtime/planner.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace elbo {
+
+namespace {
+
+using Operations = std::vector<Operation>;
+
+struct Use {
+  int tensor;
+  Access access;
+};
+
+std::vector<Use> uses(Operation& operation) {
+  std::vector<Use> all;
+  const auto note = [&](const Matrix& m, Access access) {
+    if (m.tensor) all.push_back({m.tensor, access});
+  };
+  std::visit([&](auto& o) { o.views(note); }, operation);
+  return all;
+}
+
+bool conflict(Operation& a, Operation& b) {
+  // Everything may read the counters, so nothing moves across their change.
+  if (std::holds_alternative<Advance>(a) || std::holds_alternative<Advance>(b)) return true;
+  const auto of_b = uses(b);
+  for (const Use& x : uses(a))
+    for (const Use& y : of_b)
+      if (x.tensor == y.tensor && (x.access != Access::read || y.access != Access::read)) return true;
+  return false;
+}
+
+class Planner {
+ public:
+  explicit Planner(Program& program) : program_(program), list_(program.operations) {}
+
+  void fuse() {
+    join_scores();
+    read_constants();
+    hand_on_biases();
+    attach_epilogues();
+    attach_updates();
+    group_weight_gradients();
+    drop_leavings();
+  }
+
+ private:
+  /// Whether somebody outside the list may look at the tensor after the run.
+  bool kept(int tensor) const {
+    const auto found = program_.tensors.find(tensor);
+    return found == program_.tensors.end() || found->second.use_count() > 1;
+  }
+  std::vector<int> indices(int tensor, bool reading) {
+    std::vector<int> found;
+    for (int i = 0; i < int(list_.size()); ++i)
+      for (const Use& use : uses(list_[i]))
+        if (use.tensor == tensor && (use.access == Access::update ||
+                                     (use.access == Access::read) == reading))
+          found.push_back(i);
+    return found;
+  }
+  std::vector<int> readers(int tensor) { return indices(tensor, true); }
+  std::optional<int> only_writer(int tensor) {
+    const auto writers = indices(tensor, false);
+    return writers.size() == 1 ? std::optional(writers[0]) : std::nullopt;
+  }
+  /// Whether operation `from` may as well run just before operation `to`.
+  bool can_wait(int from, int to) {
+    for (int i = from + 1; i < to; ++i)
+      if (conflict(list_[from], list_[i])) return false;
+    return true;
+  }
+  template <class E>
+  E* applied(int i) {
+    Apply* const apply = std::get_if<Apply>(&list_[i]);
+    return apply ? std::get_if<E>(&apply->epilogue) : nullptr;
+  }
+  void erase(std::set<int> gone) {
+    Operations rest;
+    for (int i = 0; i < int(list_.size()); ++i)
+      if (!gone.count(i)) rest.push_back(std::move(list_[i]));
+    list_ = std::move(rest);
+  }
+  /// The constant that an upstream gradient is everywhere, if it is one.
+  std::optional<Scale> constant(const Matrix& upstream) {
+    if (!upstream.tensor) return std::nullopt;
+    const auto writer = only_writer(upstream.tensor);
+    const Fill* const fill = writer ? std::get_if<Fill>(&list_[*writer]) : nullptr;
+    return fill ? std::optional(fill->value) : std::nullopt;
+  }
+
+  void join_scores() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      const Observe* const later = applied<Observe>(j);
+      if (!later || !later->score.tensor || later->terms.tensor) continue;
+      const auto scale = constant(later->upstream);
+      if (!scale) continue;
+      for (int i = 0; i < j; ++i) {
+        Observe* const first = applied<Observe>(i);
+        if (!first || first->score.tensor || first->in.tensor != later->in.tensor ||
+            first->x.tensor != later->x.tensor || first->side.tensor != later->side.tensor)
+          continue;
+        first->score = later->score, first->side_score = later->side_score;
+        first->scale = *scale;
+        erase({j--});
+        break;
+      }
+    }
+  }
+
+  void read_constants() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      LatentGradient* const gradient = applied<LatentGradient>(i);
+      if (!gradient) continue;
+      if (const auto scale = constant(gradient->upstream))
+        gradient->upstream = {}, gradient->scale = *scale;
+    }
+  }
+
+  void hand_on_biases() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      if (Observe* const e = applied<Observe>(j); e && !e->bias.tensor) j -= hand_on_bias(j, *e);
+      if (SampleLatent* const e = applied<SampleLatent>(j); e && !e->bias.tensor)
+        j -= hand_on_bias(j, *e);
+    }
+  }
+  template <class E>
+  int hand_on_bias(int j, E& reader) {
+    const int between = reader.in.tensor;
+    const auto writer = only_writer(between);
+    if (!writer || *writer >= j) return 0;
+    const BiasActivate* const layer = applied<BiasActivate>(*writer);
+    if (!layer || !std::holds_alternative<Identity>(layer->activation)) return 0;
+    const auto all = readers(between);
+    if (std::any_of(all.begin(), all.end(), [&](int r) { return r < j; }) || !can_wait(*writer, j))
+      return 0;
+    if (kept(between) || all.size() > 1) reader.stored = reader.in;
+    reader.bias = layer->bias, reader.in = layer->in;
+    erase({*writer});
+    return 1;
+  }
+
+  void attach_epilogues() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      Product* const product = std::get_if<Product>(&list_[i]);
+      const Store* const store = product ? std::get_if<Store>(&product->epilogue) : nullptr;
+      if (!store || store->accumulate || kept(store->out.tensor)) continue;
+      const int between = store->out.tensor;
+      const auto all = readers(between);
+      if (all.size() != 1 || only_writer(between) != i || !can_wait(i, all[0])) continue;
+      Apply* const reader = std::get_if<Apply>(&list_[all[0]]);
+      if (!reader) continue;
+      bool reads_it = false;
+      std::visit(
+          [&](auto& e) {
+            reads_it = e.in.tensor == between;
+            if (reads_it) e.in = {};
+          },
+          reader->epilogue);
+      if (!reads_it) continue;
+      Product fused{product->a, product->b, product->b_transposed, reader->epilogue};
+      const int at = all[0];
+      list_[at] = fused;
+      split_terms(at);
+      erase({i--});
+    }
+  }
+
+  /// A product emits each row's terms in as many parts as it has tiles across.
+  void split_terms(int at) {
+    Product& product = std::get<Product>(list_[at]);
+    Matrix* terms = nullptr;
+    std::visit(
+        [&](auto& e) {
+          if constexpr (requires { e.terms; }) terms = e.terms.tensor ? &e.terms : nullptr;
+        },
+        product.epilogue);
+    if (!terms) return;
+    const int parts = program_.device().backend().ops().term_columns(product);
+    if (parts == terms->columns) return;
+    const int whole = terms->tensor;
+    const auto all = readers(whole);
+    const bool summed_anyway =
+        !kept(whole) && std::all_of(all.begin(), all.end(), [&](int r) {
+          return std::holds_alternative<Objective>(list_[r]);
+        });
+    if (summed_anyway) {
+      Matrix& m = program_.tensors.at(whole)->matrix;
+      m.columns = parts, m.stride = padded(parts);
+      return;
+    }
+    const Matrix sums = *terms;
+    *terms = program_.transient({terms->rows, parts})->matrix;
+    list_.insert(list_.begin() + at + 1, RowSum{*terms, sums});
+  }
+
+  void attach_updates() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      if (!std::holds_alternative<UpdateAll>(list_[j])) continue;
+      std::vector<Update> rest;
+      std::set<int> moved;
+      const std::vector<Update> updates = std::get<UpdateAll>(list_[j]).updates;
+      for (const Update& update : updates) {
+        const int gradient = update.in.tensor;
+        const auto writer = only_writer(gradient);
+        auto* const group = writer ? std::get_if<WeightGradients>(&list_[*writer]) : nullptr;
+        const bool fits = group && *writer < j && !update.clip.tensor && !kept(gradient) &&
+                          readers(gradient).size() == 1 &&
+                          (moved.count(*writer) || can_wait(*writer, j));
+        if (!fits) {
+          rest.push_back(update);
+          continue;
+        }
+        moved.insert(*writer);
+        pending_.push_back({*writer, gradient, update});
+      }
+      Operations fused;
+      for (int i : moved) {
+        auto group = std::get<WeightGradients>(list_[i]);
+        for (WeightGradient& layer : group.layers)
+          for (Sink* sink : {&layer.weight, &layer.bias})
+            for (const auto& [writer, gradient, update] : pending_)
+              if (writer == i && sink->gradient.tensor == gradient)
+                *sink = {.updates = true, .update = update}, sink->update.in = {};
+        fused.push_back(group);
+      }
+      pending_.clear();
+      if (rest.empty()) moved.insert(j);
+      std::get<UpdateAll>(list_[j]).updates = rest;
+      const int shift = int(std::count_if(moved.begin(), moved.end(), [&](int i) { return i < j; }));
+      const bool gone = rest.empty();
+      erase(moved);
+      list_.insert(list_.begin() + (j - shift), fused.begin(), fused.end());
+      j += int(fused.size()) - shift - int(gone);
+    }
+  }
+
+  void group_weight_gradients() {
+    Operations grouped;
+    std::optional<Operation> group;
+    const auto close = [&] {
+      if (group) grouped.push_back(*group);
+      group.reset();
+    };
+    for (Operation& operation : list_) {
+      if (group && conflict(*group, operation)) close();
+      if (auto* const next = std::get_if<WeightGradients>(&operation)) {
+        if (!group) group = WeightGradients{};
+        auto& layers = std::get<WeightGradients>(*group).layers;
+        layers.insert(layers.end(), next->layers.begin(), next->layers.end());
+      } else {
+        grouped.push_back(operation);
+      }
+    }
+    close();
+    list_ = std::move(grouped);
+  }
+
+  void drop_leavings() {
+    for (int i = int(list_.size()) - 1; i >= 0; --i) {
+      if (std::holds_alternative<Objective>(list_[i]) || std::holds_alternative<Advance>(list_[i]))
+        continue;
+      const auto all = uses(list_[i]);
+      const bool needed = std::any_of(all.begin(), all.end(), [&](const Use& use) {
+        if (use.access == Access::read) return false;
+        if (kept(use.tensor)) return true;
+        const auto reading = readers(use.tensor);
+        return std::any_of(reading.begin(), reading.end(), [&](int r) { return r > i; });
+      });
+      if (!needed) erase({i});
+    }
+  }
+
+  struct Pending {
+    int writer, gradient;
+    Update update;
+  };
+
+  Program& program_;
+  Operations& list_;
+  std::vector<Pending> pending_;
+};
+
+}  // namespace
+
+void fuse(Program& program) { Planner(program).fuse(); }
+
+void place(Program& program) {
+  constexpr std::size_t alignment = 256;
+  std::set<int> used;
+  for (Operation& operation : program.operations)
+    for (const Use& use : uses(operation)) used.insert(use.tensor);
+  std::erase_if(program.tensors, [&](const auto& entry) { return !used.count(entry.first); });
+
+  std::size_t bytes = 0;
+  std::map<int, std::size_t> offsets;
+  for (const auto& [tensor, storage] : program.tensors) {
+    offsets[tensor] = bytes;
+    const Matrix& m = storage->matrix;
+    bytes += (std::size_t(m.rows) * m.stride * sizeof(Real) + alignment - 1) / alignment * alignment;
+  }
+  const Device device = program.device();
+  const std::shared_ptr<void> block(device.backend().allocate(bytes),
+                                    [device](void* memory) { device.backend().release(memory); });
+  for (auto& [tensor, storage] : program.tensors) {
+    storage->memory = block;
+    storage->matrix.data =
+        reinterpret_cast<Real*>(static_cast<std::byte*>(block.get()) + offsets[tensor]);
+  }
+  const auto bind = [&](Matrix& m, Access) {
+    if (const auto found = program.tensors.find(m.tensor); found != program.tensors.end())
+      m = found->second->matrix;
+  };
+  for (Operation& operation : program.operations)
+    std::visit([&](auto& o) { o.views(bind); }, operation);
+}
+
+}  // namespace elbo

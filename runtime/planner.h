@@ -1,0 +1,23 @@
+#pragma once
+#include "runtime/program.h"
+
+namespace elbo {
+
+/// Rewrites a recorded list into fewer operations that compute the same.
+///
+///  1. scores      log-likelihood and its gradient become one pass where the weight is known
+///  2. constants   a gradient that is one number everywhere is read as that number
+///  3. biases      a layer without activation hands its bias to what reads it
+///  4. epilogues   what reads a product's result alone becomes the product's epilogue
+///  5. updates     a weight's update follows its gradient's product, which is not stored
+///  6. groups      weight gradients that depend on nothing between them share a launch
+///  7. leavings    what nobody reads is not computed
+///
+/// A rule holds only if the numbers in question have one writer and no reader but those named, if
+/// no operation in between touches what moves, and if nobody outside holds the tensor.
+void fuse(Program&);
+
+/// Gives every transient tensor in use an address in one block of memory, the same for every run.
+void place(Program&);
+
+}  // namespace elbo

@@ -1,0 +1,120 @@
+#include "runtime/program.h"
+
+#include <sstream>
+
+#include "runtime/error.h"
+#include "runtime/planner.h"
+
+namespace elbo {
+
+namespace {
+
+thread_local Program* recorded = nullptr;
+
+/// What is recorded outside a Step, one program a device.
+std::vector<std::unique_ptr<Program>>& unbound() {
+  thread_local std::vector<std::unique_ptr<Program>> programs;
+  return programs;
+}
+
+}  // namespace
+
+Program& Program::current(const Device& device) {
+  if (recorded) {
+    require(recorded->device() == device, "a tensor on ", device.name(),
+            " in a step that is recorded for ", recorded->device().name());
+    return *recorded;
+  }
+  for (const auto& program : unbound())
+    if (program->device() == device) return *program;
+  return *unbound().emplace_back(std::make_unique<Program>(device));
+}
+
+bool Program::recording() { return recorded != nullptr; }
+
+Program::Recording::Recording(Program& program) : outer_(recorded) { recorded = &program; }
+Program::Recording::~Recording() { recorded = outer_; }
+
+std::shared_ptr<Storage> Program::transient(Shape shape) {
+  auto storage = std::make_shared<Storage>(device_, shape);
+  tensors[storage->matrix.tensor] = storage;
+  return storage;
+}
+
+void Program::plan(Plan how) {
+  if (how == Plan::fused) fuse(*this);
+  place(*this);
+}
+
+void Program::run() const {
+  const Ops& ops = device_.backend().ops();
+  for (const Operation& operation : operations)
+    std::visit([&](const auto& o) { ops.run(o); }, operation);
+}
+
+void flush(const Device& device) {
+  Program& program = Program::current(device);
+  if (program.operations.empty()) return;
+  program.plan(Program::Plan::fused);
+  program.run();
+  program.operations.clear();
+  program.tensors.clear();
+}
+
+namespace {
+
+struct Describe {
+  std::ostream& out;
+  static std::string size(const Matrix& m) {
+    return "[" + std::to_string(m.rows) + "," + std::to_string(m.columns) + "]";
+  }
+  void operator()(const Store& e) const { out << (e.accumulate ? "add" : "store"); }
+  void operator()(const BiasActivate&) const { out << "bias, activation"; }
+  void operator()(const ActivationGradient&) const { out << "activation's slope"; }
+  void operator()(const SampleLatent& e) const {
+    out << (e.bias.tensor ? "bias, " : "") << (e.z.tensor ? "sample, KL" : "KL");
+  }
+  void operator()(const LatentGradient&) const { out << "gradient of sample and KL"; }
+  void operator()(const Observe& e) const {
+    out << (e.bias.tensor ? "bias, " : "") << (e.terms.tensor ? "log-likelihood" : "")
+        << (e.terms.tensor && e.score.tensor ? ", " : "") << (e.score.tensor ? "score" : "");
+  }
+  void operator()(const Gather& o) const { out << "gather " << size(o.out); }
+  void operator()(const Product& o) const {
+    out << "product [" << o.rows() << ',' << o.depth() << "] x [" << o.depth() << ','
+        << o.columns() << "]: ";
+    std::visit(*this, o.epilogue);
+  }
+  void operator()(const Apply& o) const {
+    out << "apply: ";
+    std::visit(*this, o.epilogue);
+  }
+  void operator()(const WeightGradients& o) const {
+    out << "weight gradients of " << o.layers.size() << " layers:";
+    for (const WeightGradient& l : o.layers)
+      out << ' ' << '[' << l.dy.columns << ',' << l.x.columns << ']'
+          << (l.weight.updates ? " with update" : " stored");
+  }
+  void operator()(const ColumnSum& o) const { out << "column sum " << size(o.in); }
+  void operator()(const RowSum& o) const { out << "row sum " << size(o.in); }
+  void operator()(const Fill& o) const { out << "fill " << size(o.out); }
+  void operator()(const Add& o) const { out << "add " << size(o.out); }
+  void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
+  void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
+  void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }
+  void operator()(const ClipScale& o) const { out << "norm of " << o.gradients.size() << " gradients"; }
+  void operator()(const Advance&) const { out << "advance"; }
+};
+
+}  // namespace
+
+std::string Program::describe() const {
+  std::ostringstream out;
+  for (const Operation& operation : operations) {
+    std::visit(Describe{out}, operation);
+    out << '\n';
+  }
+  return out.str();
+}
+
+}  // namespace elbo

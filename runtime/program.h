@@ -1,0 +1,61 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/operations.h"
+#include "runtime/autograd.h"
+#include "runtime/tensor.h"
+
+namespace elbo {
+
+/// A list of operations on one device, and the transient tensors they make.
+///
+/// Functions on tensors append to the program that is current on their thread: that of the Step
+/// being recorded, else the thread's own, which runs whenever a number of it is read.
+class Program {
+ public:
+  /// How a list is run: fused, or operation by operation as it was recorded (for comparison).
+  enum class Plan { fused, composed };
+
+  explicit Program(Device device) : device_(std::move(device)) {}
+
+  static Program& current(const Device&);
+  static bool recording();
+
+  const Device& device() const { return device_; }
+  void add(Operation operation) { operations.push_back(std::move(operation)); }
+  std::shared_ptr<Storage> transient(Shape);
+
+  /// Rewrites the list (runtime/planner.h) and gives every transient tensor its place.  A tensor
+  /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
+  void plan(Plan);
+  void run() const;
+
+  /// One line per operation, as `elbo info --plan` prints it.
+  std::string describe() const;
+
+  std::vector<Operation> operations;
+  Tape tape;                                        // what backward() will walk
+  std::map<int, std::shared_ptr<Storage>> tensors;  // the transient ones, by Matrix::tensor
+
+  /// While it lives, functions on this thread append to the given program.
+  class Recording {
+   public:
+    explicit Recording(Program&);
+    ~Recording();
+    Recording(const Recording&) = delete;
+
+   private:
+    Program* outer_;
+  };
+
+ private:
+  Device device_;
+};
+
+/// Runs what this thread has recorded outside a Step.
+void flush(const Device&);
+
+}  // namespace elbo
