@@ -1,0 +1,31 @@
+#pragma once
+#include "models/vae.h"
+
+namespace elbo {
+
+/// Autoencoder: a copier through a bottleneck, z = encoder(x), trained to maximise
+/// log p(x | decoder(z)).  With a Gaussian of σ = 1 that is ½ the squared error, and without hidden
+/// layers the optimum spans the principal components (Baldi & Hornik 1989).
+struct Autoencoder {
+  Mlp encoder, decoder;
+  Likelihood likelihood;
+  Tensor log_variance;
+
+  Autoencoder(const Device&, const ModelConfig&, Initialiser&);
+  Autoencoder(const Device& device, const ModelConfig& config, Initialiser&& initialiser = Initialiser(0))
+      : Autoencoder(device, config, initialiser) {}
+
+  Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,D]
+  Tensor decode(const Tensor& z) const { return decoder(z); }
+  Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
+    return log_prob(likelihood, x, theta, log_variance);
+  }
+  Terms operator()(const Tensor& x, const Noise&) const {
+    return {log_likelihood(x, decode(encode(x))), {}};
+  }
+  void parts(auto visit) {
+    visit("encoder", encoder), visit("decoder", decoder), visit("log_variance", log_variance);
+  }
+};
+
+}  // namespace elbo

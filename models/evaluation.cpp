@@ -1,0 +1,199 @@
+#include "models/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "kernels/math/divergences.h"
+#include "runtime/error.h"
+
+namespace elbo {
+
+namespace {
+
+/// Calls f(first row, rows) for consecutive parts of the data, with the batches standing there.
+template <class F>
+long each_part(Batches& batches, long limit, int part, F&& f) {
+  const long count = limit > 0 ? std::min(limit, batches.rows()) : batches.rows();
+  for (long first = 0; first < count; first += part) {
+    batches.progress().write({0, 0, std::uint32_t(first)});
+    f(first, int(std::min<long>(part, count - first)));
+  }
+  return count;
+}
+
+/// Steps of one kind, recorded once for each number of rows they are needed for.
+template <class Make>
+class StepBySize {
+ public:
+  explicit StepBySize(Make make) : make_(std::move(make)) {}
+  auto& operator()(int rows) {
+    auto& slot = made_[rows];
+    if (!slot) slot = make_(rows);
+    return *slot;
+  }
+
+ private:
+  Make make_;
+  std::map<int, decltype(std::declval<Make>()(1))> made_;
+};
+
+Noise evaluation_noise(Batches& batches, std::uint64_t seed) {
+  return {.seed = seed, .stream = std::uint32_t(Stream::evaluation), .batch = batches.batch(),
+          .given = {}};
+}
+
+struct Outputs {
+  Tensor first, second;
+  std::unique_ptr<Step> step;
+};
+
+template <class Body>
+std::unique_ptr<Outputs> make_outputs(const Device& device, Body&& body) {
+  auto made = std::make_unique<Outputs>();
+  made->step = std::make_unique<Step>(device, [&] { body(*made); });
+  return made;
+}
+
+void append(std::vector<float>& to, const std::vector<Real>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+Means evaluate(const Model& model, Batches& batches, std::uint64_t seed, long limit, int batch) {
+  batches.in_order();
+  StepBySize steps([&](int rows) {
+    return make_outputs(batches.device(), [&](Outputs& out) {
+      const Terms terms = model(batches.next(rows), evaluation_noise(batches, seed));
+      out.first = terms.log_likelihood, out.second = terms.kl;
+    });
+  });
+  double log_likelihood = 0, kl = 0;
+  Means means;
+  means.count = each_part(batches, limit, batch, [&](long, int rows) {
+    Outputs& out = steps(rows);
+    (*out.step)();
+    for (Real v : out.first.read()) log_likelihood += v;
+    if (out.second)
+      for (Real v : out.second.read()) kl += v;
+  });
+  means.log_likelihood = log_likelihood / double(means.count);
+  means.kl = kl / double(means.count);
+  means.elbo = means.log_likelihood - means.kl;
+  return means;
+}
+
+Nll importance_nll(const Model& model, Batches& batches, int samples, std::uint64_t seed,
+                   long limit) {
+  require(model.variational(), "importance sampling: the model has no posterior to draw from");
+  require(samples > 0, "importance sampling: ", samples, " samples, expected at least 1");
+  constexpr int most_rows = 8192;  // of the decoder at a time
+  const int chunk = std::min(samples, 512), part = std::max(1, most_rows / chunk);
+  batches.in_order();
+  std::map<std::pair<int, int>, std::unique_ptr<Outputs>> steps;
+  const auto step_for = [&](int rows, int first_sample) -> Outputs& {
+    auto& slot = steps[{rows, first_sample}];
+    if (!slot)
+      slot = make_outputs(batches.device(), [&](Outputs& out) {
+        const Tensor x = batches.next(rows);
+        Noise noise = evaluation_noise(batches, seed);
+        noise.samples = std::min(chunk, samples - first_sample);
+        noise.first_sample = first_sample;
+        const auto [z, log_ratio] = sample_many(model.encode(x), noise);
+        out.first = add(model.log_likelihood(x, model.decode(z)), log_ratio);
+      });
+    return *slot;
+  };
+  double sum = 0, squares = 0;
+  const long count = each_part(batches, limit, part, [&](long, int rows) {
+    std::vector<double> largest(rows, -INFINITY), total(rows, 0.0);
+    for (int first = 0; first < samples; first += chunk) {
+      Outputs& out = step_for(rows, first);
+      (*out.step)();
+      const std::vector<Real> weights = out.first.read();
+      const int drawn = int(weights.size()) / rows;
+      for (int r = 0; r < rows; ++r)
+        for (int s = 0; s < drawn; ++s) {
+          const double w = weights[std::size_t(r) * drawn + s];
+          if (w > largest[r]) {
+            total[r] = total[r] * std::exp(largest[r] - w) + 1;
+            largest[r] = w;
+          } else {
+            total[r] += std::exp(w - largest[r]);
+          }
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+      const double nll = -(largest[r] + std::log(total[r] / samples));
+      sum += nll, squares += nll * nll;
+    }
+  });
+  const double mean = sum / double(count);
+  const double variance = count > 1 ? (squares - sum * mean) / double(count - 1) : 0;
+  return {mean, std::sqrt(std::max(variance, 0.0) / double(count)), samples, count};
+}
+
+Encoded encode(const Model& model, Batches& batches, std::uint64_t seed) {
+  batches.in_order();
+  StepBySize steps([&](int rows) {
+    return make_outputs(batches.device(), [&](Outputs& out) {
+      out.first = model.encode(batches.next(rows));
+      if (model.variational())
+        out.second = sample_posterior(out.first, evaluation_noise(batches, seed)).z;
+    });
+  });
+  Encoded result{.mean = {}, .log_variance = {}, .sample = {}, .units = model.config().latent};
+  each_part(batches, 0, 512, [&](long, int rows) {
+    Outputs& out = steps(rows);
+    (*out.step)();
+    const std::vector<Real> q = out.first.read();
+    if (!model.variational()) return append(result.mean, q);
+    for (std::size_t i = 0; i < q.size(); i += 2) {
+      result.mean.push_back(float(q[i]));
+      result.log_variance.push_back(float(q[i + 1]));
+    }
+    append(result.sample, out.second.read());
+  });
+  return result;
+}
+
+std::vector<double> kl_per_unit(const Encoded& encoded) {
+  std::vector<double> kl(std::size_t(encoded.units));
+  if (encoded.log_variance.empty()) return {};
+  for (std::size_t i = 0; i < encoded.mean.size(); ++i)
+    kl[i % kl.size()] +=
+        StandardNormalKl{}.value(Real(encoded.mean[i]), Real(encoded.log_variance[i]));
+  for (double& k : kl) k /= double(encoded.mean.size() / kl.size());
+  return kl;
+}
+
+std::vector<Real> decode(const Model& model, const std::vector<float>& z) {
+  const int units = model.config().latent;
+  require(z.size() % std::size_t(units) == 0, "decode: ", z.size(),
+          " numbers are not whole rows of ", units, " latent units");
+  constexpr std::size_t part = 512;
+  const std::size_t rows = z.size() / std::size_t(units);
+  std::vector<Real> theta;
+  for (std::size_t first = 0; first < rows; first += part) {
+    const std::size_t n = std::min(part, rows - first);
+    const std::vector<Real> here(z.begin() + first * units, z.begin() + (first + n) * units);
+    const Tensor given(model.device(), {int(n), units}, here);
+    Outputs out;
+    Step step(model.device(), [&] { out.first = model.decode(given); });
+    step();
+    const std::vector<Real> got = out.first.read();
+    theta.insert(theta.end(), got.begin(), got.end());
+  }
+  return theta;
+}
+
+std::vector<float> reconstruct(const Model& model, Batches& batches, long limit) {
+  Encoded latents = encode(model, batches, 0);
+  if (limit > 0)
+    latents.mean.resize(std::min(latents.mean.size(), std::size_t(limit) * latents.units));
+  return model.mean(decode(model, latents.mean));
+}
+
+}  // namespace elbo

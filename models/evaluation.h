@@ -1,0 +1,38 @@
+#pragma once
+#include <vector>
+
+#include "models/model.h"
+#include "models/trainer.h"
+
+namespace elbo {
+
+/// The bound over data in their order, one noise draw a datum (stream `evaluation`).
+/// limit: the first so many data; 0: all.
+Means evaluate(const Model&, Batches&, std::uint64_t seed, long limit = 0, int batch = 512);
+
+struct Nll {
+  double mean = 0;            // -1/N Σ log 1/S Σ p(x,z)/q(z|x), in nats per datum
+  double standard_error = 0;  // of the mean over data
+  int samples = 0;
+  long count = 0;
+};
+
+/// The negative log-likelihood by importance sampling from the posterior, in chunks of bounded
+/// memory whatever S is.  Burda et al. (2016), equation 8.  Errors: the model has no posterior.
+Nll importance_nll(const Model&, Batches&, int samples, std::uint64_t seed, long limit = 0);
+
+/// Row-major results over all data, in their order.
+struct Encoded {
+  std::vector<float> mean, log_variance, sample;  // [N,D]; the last two empty without a posterior
+  int units = 0;
+};
+Encoded encode(const Model&, Batches&, std::uint64_t seed);
+/// KL(q(z_u|x) ‖ p(z_u)) of each unit, averaged over data, in nats.
+std::vector<double> kl_per_unit(const Encoded&);
+
+/// The decoder's raw parameters for latents z [rows, latent]  →  [rows, K·C].
+std::vector<Real> decode(const Model&, const std::vector<float>& z);
+/// E[x] of the decoder at the posterior's mean  →  [N,C].
+std::vector<float> reconstruct(const Model&, Batches&, long limit = 0);
+
+}  // namespace elbo

@@ -1,0 +1,78 @@
+#pragma once
+#include <functional>
+#include <optional>
+
+#include "models/model.h"
+#include "nn/batches.h"
+#include "runtime/step.h"
+
+namespace elbo {
+
+struct TrainingOptions {
+  int batch = 128;
+  int epochs = 10;
+  Schedule rate = Constant{Real(1e-3)};
+  Schedule beta = Constant{1};   // the weight of the KL term
+  UpdateRule rule = Adam{};
+  Real clip = 0;                 // largest norm of all gradients together; 0: not limited
+  std::uint64_t seed = 0;
+};
+
+/// Means over data, in nats per datum, unweighted: elbo = log_likelihood - kl.
+struct Means {
+  double elbo = 0, log_likelihood = 0, kl = 0;
+  long count = 0;
+};
+
+/// Trains any model: something that maps a batch and its noise to the terms of the bound.
+///
+/// The step is recorded and planned once a batch size (the last batch of an epoch may be smaller);
+/// nothing of it passes through the host.
+class Trainer {
+ public:
+  using Function = std::function<Terms(const Tensor& x, const Noise&)>;
+
+  Trainer(Function model, std::vector<Parameter>, Batches&, const TrainingOptions&);
+  /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
+  template <class M>
+  Trainer(M& model, Batches& batches, const TrainingOptions& options)
+      : Trainer([&model](const Tensor& x, const Noise& noise) { return model(x, noise); },
+                elbo::parameters(model), batches, options) {}
+
+  /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred
+  /// milliseconds with the data seen in this epoch and their means; if it returns false the epoch
+  /// stops after the step at hand, and the next call goes on from there.
+  /// Errors: a loss that is not finite, naming epoch and step.
+  Means epoch(const std::function<bool(const Means&)>& watch = {});
+
+  /// Epochs completed, steps taken, data of the current epoch already used.
+  std::uint32_t epochs_done() const { return epoch_; }
+  std::uint64_t steps() const { return step_; }
+  std::uint32_t position() const { return position_; }
+  const std::vector<double>& totals() const { return sums_; }
+  const Optimizer& optimizer() const { return optimizer_; }
+
+  /// Goes on as a trainer with these counts and sums did; weights and moments are the caller's.
+  void resume(std::uint32_t epochs_done, std::uint64_t steps, std::uint32_t position,
+              const std::vector<double>& totals);
+
+  /// The planned step of a full batch.
+  const Program& program() const { return full_->program(); }
+
+ private:
+  std::unique_ptr<Step> make_step(int rows);
+  Means means() const;
+
+  Function model_;
+  Batches& batches_;
+  TrainingOptions options_;
+  Optimizer optimizer_;
+  DeviceArray<double> device_sums_;
+  std::vector<double> sums_;
+  std::unique_ptr<Step> full_, last_;
+  std::uint32_t epoch_ = 0, position_ = 0;
+  std::uint64_t step_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace elbo

@@ -1,0 +1,124 @@
+#include "nn/functions.h"
+
+#include "runtime/error.h"
+
+namespace elbo {
+
+namespace {
+
+Program& program_of(const Tensor& t, const char* function, const char* name) {
+  require(bool(t), function, ": ", name, " is an empty tensor");
+  return Program::current(t.device());
+}
+
+/// A tensor that needs a gradient if any of those it is made from does.
+Tensor made(const Tensor& from, Shape shape, bool tracked) {
+  Tensor t = Tensor::transient(from.device(), shape);
+  return tracked ? t.track() : t;
+}
+
+}  // namespace
+
+Tensor dense(const Activation& activation, const Tensor& x, const Tensor& weight,
+             const Tensor& bias) {
+  Program& program = program_of(x, "dense", "x");
+  require(weight && weight.columns() == x.columns(), "dense: weight is ",
+          weight ? weight.shape() : Shape{0, 0}, ", expected ", x.columns(), " columns as x ",
+          x.shape());
+  const Shape expected{1, weight.rows()};
+  require(bias && bias.shape() == expected, "dense: bias is ", bias ? bias.shape() : Shape{0, 0},
+          ", expected ", expected);
+  const Shape shape{x.rows(), weight.rows()};
+  const bool tracked = x.tracked() || weight.tracked() || bias.tracked();
+  const Tensor sums = made(x, shape, false), y = made(x, shape, tracked);
+  const Tensor pre = needs_input(activation) ? made(x, shape, false) : Tensor();
+  program.add(Product{.a = x.matrix(), .b = weight.matrix(), .b_transposed = true,
+                      .epilogue = Store{.out = sums.matrix()}});
+  program.add(Apply{BiasActivate{.in = sums.matrix(), .bias = bias.matrix(),
+                                 .pre = pre ? pre.matrix() : Matrix{}, .out = y.matrix(),
+                                 .activation = activation}});
+  if (tracked) program.tape.push_back(DenseCall{x, weight, bias, pre, y, activation});
+  return y;
+}
+
+Sampled sample_posterior(const Tensor& q, const Noise& noise) {
+  Program& program = program_of(q, "sample_posterior", "q");
+  require(q.columns() % 2 == 0, "sample_posterior: q is ", q.shape(),
+          ", expected an even number of columns (mean and log-variance of each unit)");
+  const int units = q.columns() / 2;
+  const Matrix& given = noise.given;
+  require(!given.tensor || (given.rows == q.rows() && given.columns == units),
+          "sample_posterior: the given noise is ", Shape{given.rows, given.columns}, ", expected ",
+          Shape{q.rows(), units});
+  const Tensor z = made(q, {q.rows(), units}, q.tracked());
+  const Tensor kl = made(q, {q.rows(), 1}, q.tracked());
+  program.add(Apply{SampleLatent{
+      .in = q.matrix(), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
+  if (q.tracked()) program.tape.push_back(LatentCall{q, z, kl, noise});
+  return {z, kl};
+}
+
+Tensor log_prob(const Likelihood& law, const Tensor& x, const Tensor& theta, const Tensor& side) {
+  Program& program = program_of(x, "log_prob", "x");
+  const int given = parameters_of(law) - (side ? 1 : 0);
+  require(!side || parameters_of(law) > 1, "log_prob: this likelihood has no parameter to share");
+  require(theta && theta.rows() % x.rows() == 0 && theta.columns() == given * x.columns(),
+          "log_prob: theta is ", theta ? theta.shape() : Shape{0, 0}, ", expected ",
+          Shape{x.rows(), given * x.columns()});
+  require(!side || (side.rows() == 1 && (side.columns() == 1 || side.columns() == x.columns())),
+          "log_prob: side is ", side ? side.shape() : Shape{0, 0}, ", expected ",
+          Shape{1, x.columns()}, " or [1,1]");
+  const int repeat = theta.rows() / x.rows();
+  const bool tracked = theta.tracked() || side.tracked();
+  const Tensor terms = made(x, {theta.rows(), 1}, tracked);
+  program.add(Apply{Observe{.in = theta.matrix(), .side = side ? side.matrix() : Matrix{},
+                            .x = x.matrix(), .terms = terms.matrix(), .law = law,
+                            .repeat = repeat}});
+  if (tracked) program.tape.push_back(LogProbCall{x, theta, side, terms, law, repeat});
+  return terms;
+}
+
+Tensor add(const Tensor& a, const Tensor& b, Real alpha, Real beta) {
+  Program& program = program_of(a, "add", "a");
+  require(b && b.shape() == a.shape(), "add: b is ", b ? b.shape() : Shape{0, 0}, ", expected ",
+          a.shape());
+  const Tensor out = made(a, a.shape(), a.tracked() || b.tracked());
+  program.add(Add{a.matrix(), b.matrix(), out.matrix(), alpha, beta});
+  if (out.tracked()) program.tape.push_back(AddCall{a, b, out, alpha, beta});
+  return out;
+}
+
+Tensor objective(const std::vector<Term>& terms, double* totals) {
+  require(!terms.empty() && terms.size() <= std::size_t(Objective::most), "objective: ",
+          terms.size(), " terms, expected 1 to ", Objective::most);
+  Program& program = program_of(terms[0].rows, "objective", "the first term");
+  Objective operation;
+  ObjectiveCall call;
+  for (const Term& term : terms) {
+    const Shape expected{terms[0].rows.rows(), 1};
+    require(term.rows && term.rows.shape() == expected, "objective: a term is ",
+            term.rows ? term.rows.shape() : Shape{0, 0}, ", expected ", expected);
+    operation.terms[operation.count] = term.rows.matrix();
+    operation.weights[operation.count++] = term.weight;
+    call.terms.push_back(term.rows), call.weights.push_back(term.weight);
+  }
+  call.loss = made(terms[0].rows, {1, 1}, true);
+  operation.loss = call.loss.matrix();
+  operation.totals = totals;
+  program.add(operation);
+  const Tensor loss = call.loss;
+  program.tape.push_back(std::move(call));
+  return loss;
+}
+
+Draws sample_many(const Tensor& q, const Noise& noise) {
+  Program& program = program_of(q, "sample_many", "q");
+  require(q.columns() % 2 == 0 && noise.samples > 0, "sample_many: q is ", q.shape(), ", ",
+          noise.samples, " samples; expected an even number of columns and at least one sample");
+  const int rows = q.rows() * noise.samples;
+  const Tensor z = made(q, {rows, q.columns() / 2}, false), log_ratio = made(q, {rows, 1}, false);
+  program.add(SampleMany{q.matrix(), z.matrix(), log_ratio.matrix(), noise});
+  return {z, log_ratio};
+}
+
+}  // namespace elbo

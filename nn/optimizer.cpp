@@ -1,0 +1,46 @@
+#include "nn/optimizer.h"
+
+#include "runtime/error.h"
+
+namespace elbo {
+
+void advance(const Device& device, const Progress& progress, int rows) {
+  Program::current(device).add(Advance{progress.state(), rows});
+}
+
+Optimizer::Optimizer(std::vector<Parameter> parameters, UpdateRule rule, Schedule rate,
+                     Progress progress, Real clip)
+    : parameters_(std::move(parameters)), rule_(rule), rate_(rate), progress_(std::move(progress)),
+      clip_(clip) {
+  require(!parameters_.empty(), "optimizer: there are no parameters");
+  for (const Parameter& p : parameters_)
+    moments_.emplace_back(Tensor(p.tensor.device(), p.tensor.shape()),
+                          Tensor(p.tensor.device(), p.tensor.shape()));
+}
+
+void Optimizer::step() {
+  Program& program = Program::current(parameters_[0].tensor.device());
+  UpdateAll all;
+  ClipScale norm{.gradients = {}, .squares = {}, .scale = {}, .limit = clip_};
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i].tensor;
+    const Tensor gradient = p.gradient();
+    if (!gradient) continue;
+    norm.gradients.push_back(gradient.matrix());
+    all.updates.push_back({.in = gradient.matrix(), .w = p.matrix(),
+                           .m = moments_[i].first.matrix(), .v = moments_[i].second.matrix(),
+                           .clip = {}, .rule = rule_,
+                           .rate = {.schedule = rate_, .state = progress_.state()}});
+    p.drop_gradient();
+  }
+  require(!all.updates.empty(), "optimizer: no parameter has a gradient; call backward first");
+  if (clip_ > 0) {
+    norm.squares = program.transient({1, int(norm.gradients.size())})->matrix;
+    norm.scale = program.transient({1, 1})->matrix;
+    for (Update& update : all.updates) update.clip = norm.scale;
+    program.add(norm);
+  }
+  program.add(all);
+}
+
+}  // namespace elbo

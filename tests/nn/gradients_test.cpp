@@ -1,0 +1,207 @@
+// Every operation's gradient against central differences, in the double build, on every device,
+// fused as the planner does it and composed as it is recorded.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "models/vae.h"
+#include "nn/functions.h"
+#include "nn/optimizer.h"
+#include "runtime/step.h"
+
+namespace elbo {
+namespace {
+
+using Plan = Program::Plan;
+
+std::vector<Real> some(int count, std::uint64_t seed, double scale = 1, double shift = 0) {
+  std::vector<Real> values(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i)
+    values[std::size_t(i)] = Real(shift + scale * (2 * double(Philox::at(std::uint32_t(i), 0, 0, 0, seed).uniform(0)) - 1));
+  return values;
+}
+
+struct Case {
+  Device device;
+  Plan plan;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Device& device : {Device::cpu(), Device::simt()})
+    for (Plan plan : {Plan::fused, Plan::composed}) all.push_back({device, plan});
+  return all;
+}
+
+/// Compares backward() with (f(w + h) - f(w - h)) / 2h for every number of the given tensors.
+///
+/// The difference quotient errs by f‴ h²/6 and by ε |f| / h; with h = 1e-5·(1+|w|) both are below
+/// 1e-9 of the losses used here, so 1e-8 of the larger of gradient and loss is the bound.
+void check_gradients(const Case& on, std::vector<Tensor> inputs, const std::function<Tensor()>& loss) {
+  if (sizeof(Real) != sizeof(double)) GTEST_SKIP() << "central differences need the double build";
+  Tensor value;
+  Step step(on.device, [&] {
+    value = loss();
+    backward(value);
+  }, on.plan);
+  step();
+  std::vector<std::vector<Real>> gradients;
+  for (const Tensor& t : inputs) {
+    ASSERT_TRUE(bool(t.gradient()));
+    gradients.push_back(t.gradient().read());
+  }
+  Tensor forward;
+  Step again(on.device, [&] { forward = loss(); }, on.plan);
+  const auto at = [&](const Tensor& t, std::vector<Real> values, std::size_t i, Real x) {
+    values[i] = x;
+    t.write(values);
+    again();
+    return forward.item();
+  };
+  const double size = std::fabs(value.item());
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const std::vector<Real> values = inputs[k].read();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Real h = Real(1e-5) * (1 + std::fabs(values[i]));
+      const double slope = (at(inputs[k], values, i, values[i] + h) -
+                            at(inputs[k], values, i, values[i] - h)) / (2 * h);
+      EXPECT_NEAR(gradients[k][i], slope, 1e-8 * std::max({1.0, std::fabs(slope), size}))
+          << "tensor " << k << ", number " << i << " on " << on.device.name()
+          << (on.plan == Plan::fused ? " fused" : " composed");
+    }
+    inputs[k].write(values);
+  }
+}
+
+TEST(Gradients, of_a_dense_layer_are_slopes_for_every_activation) {
+  for (const Case& on : cases())
+    for (const std::string& name : activation_names()) {
+      SCOPED_TRACE(name);
+      Tensor x(on.device, {5, 7}, some(35, 1)), w(on.device, {9, 7}, some(63, 2));
+      Tensor b(on.device, {1, 9}, some(9, 3));
+      const Tensor target(on.device, {5, 9}, some(45, 4));
+      x.track(), w.track(), b.track();
+      check_gradients(on, {x, w, b}, [&] {
+        const Tensor y = dense(activation_named(name), x, w, b);
+        return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+      });
+    }
+}
+
+TEST(Gradients, of_the_sampled_latent_and_its_kl_are_slopes) {
+  for (const Case& on : cases())
+    for (Real beta : {Real(0), Real(1), Real(3)}) {
+      Tensor q(on.device, {6, 10}, some(60, 5));
+      const Tensor target(on.device, {6, 5}, some(30, 6));
+      q.track();
+      check_gradients(on, {q}, [&] {
+        const auto [z, kl] = sample_posterior(q, Noise{.seed = 11});
+        return objective({{log_prob(FixedGaussian{Real(0.7)}, target, z), {.factor = -1}},
+                          {kl, {.factor = beta}}});
+      });
+    }
+}
+
+TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters) {
+  for (const Case& on : cases()) {
+    const Tensor grey(on.device, {4, 6}, some(24, 7, 0.5, 0.5)), real(on.device, {4, 6}, some(24, 8));
+    Tensor one(on.device, {4, 6}, some(24, 9)), two(on.device, {4, 12}, some(48, 10));
+    Tensor feature(on.device, {1, 6}, some(6, 12)), shared(on.device, {1, 1}, some(1, 13));
+    one.track(), two.track(), feature.track(), shared.track();
+    const auto loss = [](const Tensor& terms) { return objective({{terms, {.factor = -1}}}); };
+    check_gradients(on, {one}, [&] { return loss(log_prob(Bernoulli{}, grey, one)); });
+    one.drop_gradient();
+    check_gradients(on, {one}, [&] { return loss(log_prob(FixedGaussian{Real(0.3)}, real, one)); });
+    one.drop_gradient();
+    check_gradients(on, {two}, [&] { return loss(log_prob(Gaussian{}, real, two)); });
+    check_gradients(on, {one, feature}, [&] { return loss(log_prob(Gaussian{}, real, one, feature)); });
+    one.drop_gradient();
+    check_gradients(on, {one, shared}, [&] { return loss(log_prob(Gaussian{}, real, one, shared)); });
+  }
+}
+
+TEST(Gradients, of_tensors_used_twice_add_up) {
+  for (const Case& on : cases()) {
+    Tensor x(on.device, {3, 4}, some(12, 20)), w(on.device, {4, 4}, some(16, 21));
+    Tensor b(on.device, {1, 4}, some(4, 22));
+    const Tensor target(on.device, {3, 4}, some(12, 23));
+    x.track(), w.track(), b.track();
+    check_gradients(on, {x, w, b}, [&] {
+      const Tensor h = dense(Tanh{}, x, w, b), again = dense(Silu{}, h, w, b);
+      const Tensor sum = add(add(h, again, 2, Real(-0.5)), x);
+      return objective({{log_prob(FixedGaussian{1}, target, sum), {.factor = -1}},
+                        {log_prob(FixedGaussian{1}, target, h), {.factor = Real(-0.25)}}});
+    });
+  }
+}
+
+TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
+  for (const Case& on : cases())
+    for (const auto& [likelihood, sigma] : std::vector<std::pair<std::string, std::string>>{
+             {"bernoulli", "fixed:1"}, {"gaussian", "fixed:0.5"}, {"gaussian", "shared"},
+             {"gaussian", "feature"}, {"gaussian", "datum"}}) {
+      SCOPED_TRACE(likelihood + " " + sigma);
+      ModelConfig config{.model = "vae", .observed = 5, .hidden = {4, 3}, .latent = 2,
+                         .activation = "gelu", .likelihood = likelihood, .sigma = sigma};
+      Initialiser initialiser(3);
+      Vae vae(on.device, config, initialiser);
+      const Tensor x(on.device, {7, 5}, some(35, 30, 0.5, 0.5));
+      std::vector<Tensor> weights;
+      for (const Parameter& p : parameters(vae)) weights.push_back(p.tensor);
+      check_gradients(on, weights, [&] {
+        const Terms terms = vae(x, Noise{.seed = 5});
+        return objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
+      });
+    }
+}
+
+TEST(Gradients, without_a_kl_weight_the_path_derivatives_are_exact_to_the_bit) {
+  for (const Case& on : cases()) {
+    Tensor q(on.device, {6, 10}, some(60, 40)), z;
+    const Tensor target(on.device, {6, 5}, some(30, 41));
+    q.track();
+    std::vector<Real> noise = some(30, 42);
+    const Tensor given(on.device, {6, 5}, noise);
+    Step step(on.device, [&] {
+      const auto sampled = sample_posterior(q, Noise{.given = given.matrix()});
+      z = sampled.z;
+      backward(objective({{log_prob(FixedGaussian{1}, target, z), {.factor = -1}},
+                          {sampled.kl, {.factor = 0}}}));
+    }, on.plan);
+    step();
+    const auto dq = q.gradient().read(), dz = z.gradient().read(), at = q.read();
+    for (std::size_t i = 0; i < dz.size(); ++i) {
+      EXPECT_EQ(dq[2 * i], dz[i]) << "the mean's gradient is not that of z";
+      // s = log σ², so ∂L/∂σ = (2/σ) ∂L/∂s, and it must be ε ∂L/∂z: three roundings apart.
+      const Real sigma = std::exp(at[2 * i + 1] / 2), slope = 2 / sigma * dq[2 * i + 1];
+      EXPECT_NEAR(slope, noise[i] * dz[i],
+                  8 * std::numeric_limits<Real>::epsilon() * std::fabs(noise[i] * dz[i]));
+    }
+  }
+}
+
+TEST(Gradients, are_limited_in_norm_when_asked) {
+  for (const Case& on : cases()) {
+    const Progress progress(on.device);
+    Tensor w(on.device, {3, 4}, some(12, 50)), b(on.device, {1, 3}, some(3, 51));
+    const Tensor x(on.device, {5, 4}, some(20, 52, 10)), target(on.device, {5, 3}, some(15, 53, 10));
+    w.track(), b.track();
+    const auto before_w = w.read(), before_b = b.read();
+    Optimizer optimizer({{"w", w}, {"b", b}}, Sgd{}, Constant{1}, progress, Real(0.5));
+    Step step(on.device, [&] {
+      backward(objective({{log_prob(FixedGaussian{1}, target, dense(Identity{}, x, w, b)), {.factor = -1}}}));
+      optimizer.step();
+    }, on.plan);
+    step();
+    double moved = 0;
+    const auto after_w = w.read(), after_b = b.read();
+    for (std::size_t i = 0; i < after_w.size(); ++i) moved += square(double(after_w[i] - before_w[i]));
+    for (std::size_t i = 0; i < after_b.size(); ++i) moved += square(double(after_b[i] - before_b[i]));
+    // With rate 1 the step is the gradient; each number is rounded once where it is of size 1.
+    EXPECT_NEAR(std::sqrt(moved), 0.5, 16 * std::numeric_limits<Real>::epsilon());
+  }
+}
+
+}  // namespace
+}  // namespace elbo

@@ -1,0 +1,230 @@
+// What the planner makes of the steps that users train, and that it changes no result.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/trainer.h"
+#include "runtime/error.h"
+
+namespace elbo {
+namespace {
+
+using Plan = Program::Plan;
+
+Dataset noise_images(long rows, int columns) {
+  Dataset data;
+  data.source = "made for a test";
+  data.type = Dataset::Type::u8;
+  data.rows = rows, data.columns = columns, data.scale = 1 / 255.f;
+  for (long i = 0; i < rows * columns; ++i)
+    data.bytes.push_back(std::uint8_t(Philox::at(std::uint32_t(i), 0, 0, 0, 9).word[0] >> 24));
+  return data;
+}
+
+/// A step that trains a model, and what it needs to stay.
+struct Training {
+  Dataset data = noise_images(48, 13);
+  Model model;
+  Batches batches;
+  Optimizer optimizer;
+  DeviceArray<double> totals;
+  Step step;
+
+  Training(const Device& device, const ModelConfig& config, Plan plan, Real clip = 0)
+      : model(device, config, 1), batches(device, data, 1),
+        optimizer(model.parameters(), Adam{}, Constant{Real(1e-2)}, batches.progress(), clip),
+        totals(device, 3), step(device, [&] { body(); }, plan) {
+    batches.shuffle(0, 0, 0);
+  }
+  void body() {
+    const Terms terms =
+        model(batches.next(16), Noise{.seed = 1, .batch = batches.batch(), .given = {}});
+    std::vector<Term> weighted{{terms.log_likelihood, {.factor = -1}}};
+    if (terms.kl) weighted.push_back({terms.kl, {}});
+    backward(objective(weighted, totals.data()));
+    optimizer.step();
+    advance(model.device(), batches.progress(), 16);
+  }
+};
+
+std::vector<ModelConfig> configs() {
+  std::vector<ModelConfig> all;
+  for (const auto& [likelihood, sigma] : std::vector<std::pair<std::string, std::string>>{
+           {"bernoulli", "fixed:1"}, {"gaussian", "fixed:0.5"}, {"gaussian", "shared"},
+           {"gaussian", "feature"}, {"gaussian", "datum"}})
+    for (const char* model : {"vae", "ae"})
+      all.push_back({.model = model, .observed = 13, .hidden = {11, 7}, .latent = 3,
+                     .activation = "silu", .likelihood = likelihood, .sigma = sigma});
+  all.push_back({.observed = 13, .hidden = {}, .latent = 2, .activation = "identity"});
+  return all;
+}
+
+std::string name_of(const ModelConfig& config) {
+  return config.model + " " + config.likelihood + " " + config.sigma;
+}
+
+TEST(Planner, leaves_no_composed_operation_in_a_training_step) {
+  for (const ModelConfig& config : configs()) {
+    const Training training(Device::cpu(), config, Plan::fused);
+    for (const Operation& operation : training.step.program().operations) {
+      EXPECT_FALSE(std::holds_alternative<Apply>(operation)) << name_of(config);
+      EXPECT_FALSE(std::holds_alternative<Fill>(operation)) << name_of(config);
+      EXPECT_FALSE(std::holds_alternative<Add>(operation)) << name_of(config);
+    }
+  }
+}
+
+TEST(Planner, updates_every_dense_weight_in_the_launch_of_its_gradient) {
+  for (const ModelConfig& config : configs()) {
+    const Training training(Device::cpu(), config, Plan::fused);
+    int groups = 0;
+    for (const Operation& operation : training.step.program().operations)
+      if (const auto* group = std::get_if<WeightGradients>(&operation)) {
+        ++groups;
+        for (const WeightGradient& layer : group->layers) {
+          EXPECT_TRUE(layer.weight.updates && layer.bias.updates);
+          EXPECT_FALSE(layer.weight.gradient.tensor || layer.bias.gradient.tensor);
+        }
+      }
+    EXPECT_EQ(groups, 1) << name_of(config);
+  }
+}
+
+TEST(Planner, makes_eleven_operations_of_the_step_of_a_vae_with_one_hidden_layer) {
+  const Training training(
+      Device::cpu(), {.observed = 13, .hidden = {11}, .latent = 3}, Plan::fused);
+  EXPECT_EQ(training.step.program().operations.size(), 11u) << training.step.program().describe();
+}
+
+TEST(Planner, changes_no_result) {
+  for (const Device& device : {Device::cpu(), Device::simt()})
+    for (const ModelConfig& config : configs())
+      for (Real clip : {Real(0), Real(0.1)}) {
+        Training fused(device, config, Plan::fused, clip);
+        Training composed(device, config, Plan::composed, clip);
+        for (int i = 0; i < 3; ++i) fused.step(), composed.step();
+        const auto a = fused.model.parameters(), b = composed.model.parameters();
+        for (std::size_t p = 0; p < a.size(); ++p) {
+          const auto x = a[p].tensor.read(), y = b[p].tensor.read();
+          // Adam divides a gradient by its own size: where that is near 0 a rounding of the
+          // gradient is as large as the step.  Three steps of at most the rate are the most that
+          // can differ; a wrong gradient moves most weights the other way, not one in fifty.
+          std::size_t apart = 0;
+          for (std::size_t i = 0; i < x.size(); ++i)
+            apart += std::fabs(x[i] - y[i]) > std::sqrt(std::numeric_limits<Real>::epsilon());
+          EXPECT_LE(apart, x.size() / 50) << name_of(config) << ": " << a[p].name << " on "
+                                          << device.name() << " clip " << clip;
+        }
+      }
+}
+
+TEST(Planner, keeps_what_somebody_holds_and_nothing_else) {
+  const Device device = Device::cpu();
+  Tensor x(device, {4, 3}), w(device, {6, 3}), b(device, {1, 6});
+  w.track();
+  Tensor held;
+  Step holding(device, [&] {
+    held = dense(Identity{}, x, w, b);
+    log_prob(FixedGaussian{}, Tensor(device, {4, 6}), held);
+  });
+  EXPECT_EQ(held.read(), std::vector<Real>(24));
+  Step nobody(device, [&] { dense(Tanh{}, x, w, b); });
+  EXPECT_TRUE(nobody.program().operations.empty()) << "nobody reads it, yet it is computed";
+}
+
+TEST(Planner, sums_the_parts_of_a_wide_products_terms_whoever_reads_them) {
+  for (const Device& device : {Device::cpu(), Device::simt()}) {
+    const int wide = 1100;  // more than one tile across on every device
+    Tensor x(device, {3, wide}), h(device, {3, 2}, {1, -1, 2, 0, 1, 1}), w(device, {wide, 2});
+    const Tensor b(device, {1, wide});
+    std::vector<Real> weights(2 * wide);
+    for (int i = 0; i < 2 * wide; ++i) weights[i] = Real(i % 7) / 7 - Real(0.4);
+    w.write(weights);
+    std::vector<Real> terms[2], losses;
+    for (Plan plan : {Plan::fused, Plan::composed}) {
+      Tensor held, loss;
+      Step step(device, [&] {
+        held = log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b));
+        loss = objective({{log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b)), {.factor = -1}}});
+      }, plan);
+      step();
+      terms[plan == Plan::composed] = held.read();
+      losses.push_back(loss.item());
+    }
+    // Sums of 1100 terms of at most 1.5, in another order.
+    const Real bound = std::numeric_limits<Real>::epsilon() * wide * Real(1.5) * 40;
+    for (int r = 0; r < 3; ++r) EXPECT_NEAR(terms[0][r], terms[1][r], bound);
+    EXPECT_NEAR(losses[0], losses[1], bound);
+    EXPECT_LT(losses[1], wide * 1.5);
+    EXPECT_GT(losses[1], wide * 0.2);
+  }
+}
+
+TEST(Step, refuses_to_read_what_has_no_numbers_yet) {
+  const Device device = Device::cpu();
+  Tensor x(device, {4, 3}), w(device, {6, 3}), b(device, {1, 6});
+  EXPECT_THROW(Step(device, [&] { dense(Tanh{}, x, w, b).read(); }), Error);
+}
+
+TEST(Tensor, functions_outside_a_step_run_when_a_number_is_read) {
+  for (const Device& device : {Device::cpu(), Device::simt()}) {
+    const Tensor x(device, {1, 2}, {1, 2}), w(device, {1, 2}, {3, 4}), b(device, {1, 1}, {5});
+    Tensor weight = w;
+    weight.track();
+    const Tensor y = dense(Identity{}, x, weight, b);
+    EXPECT_EQ(y.item(), 16);
+    backward(objective({{log_prob(FixedGaussian{1}, Tensor(device, {1, 1}, {15}), y), {.factor = -1}}}));
+    EXPECT_EQ(weight.gradient().read(), (std::vector<Real>{1, 2}));
+  }
+}
+
+TEST(Functions, name_the_shape_they_wanted) {
+  const Device device = Device::cpu();
+  const Tensor x(device, {2, 3});
+  try {
+    log_prob(Gaussian{}, x, x);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "log_prob: theta is [2,3], expected [2,6]");
+  }
+}
+
+TEST(Training, is_the_same_to_the_bit_after_a_resume) {
+  const Device device = Device::cpu();
+  const Dataset data = noise_images(70, 13);
+  const ModelConfig config{.observed = 13, .hidden = {8}, .latent = 2};
+  const TrainingOptions options{.batch = 16, .epochs = 3, .rate = Constant{Real(1e-2)}, .seed = 4};
+  const auto weights = [](const Model& model) {
+    std::vector<std::vector<Real>> all;
+    for (const Parameter& p : model.parameters()) all.push_back(p.tensor.read());
+    return all;
+  };
+  const auto function = [](Model& model) {
+    return [&model](const Tensor& x, const Noise& noise) { return model(x, noise); };
+  };
+  Model straight(device, config, 4);
+  Batches batches(device, data, 4);
+  Trainer trainer(function(straight), straight.parameters(), batches, options);
+  for (int e = 0; e < 3; ++e) trainer.epoch();
+
+  Model first(device, config, 4);
+  Batches first_batches(device, data, 4);
+  Trainer before(function(first), first.parameters(), first_batches, options);
+  before.epoch();
+  before.epoch();
+  Model second(device, config, 99);
+  Batches second_batches(device, data, 4);
+  Trainer after(function(second), second.parameters(), second_batches, options);
+  const auto from = first.parameters(), to = second.parameters();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    to[i].tensor.write(from[i].tensor.read());
+    after.optimizer().first_moment(i).write(before.optimizer().first_moment(i).read());
+    after.optimizer().second_moment(i).write(before.optimizer().second_moment(i).read());
+  }
+  after.resume(before.epochs_done(), before.steps(), before.position(), before.totals());
+  after.epoch();
+  EXPECT_EQ(weights(straight), weights(second));
+}
+
+}  // namespace
+}  // namespace elbo
