@@ -1,0 +1,222 @@
+#include "data/csv.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include "runtime/error.h"
+
+namespace elbo {
+namespace {
+
+using Text = std::string_view;
+
+Text trimmed(Text text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// The number that the whole of `cell` is, which may be infinite or NaN; nothing if it is none.
+std::optional<long double> number_in(Text cell) {
+  if (cell.starts_with('+') && !cell.starts_with("+-")) cell.remove_prefix(1);
+  long double number = 0;
+  const auto [end, status] = std::from_chars(cell.begin(), cell.end(), number);
+  if (cell.empty() || end != cell.end() || status == std::errc::invalid_argument) return {};
+  if (status == std::errc::result_out_of_range) return std::numeric_limits<long double>::infinity();
+  return number;
+}
+
+bool is_text(Text cell) {
+  constexpr Text missing[] = {"", "?", "-", ".", "NA", "N/A", "n/a", "na", "NULL", "null", "None"};
+  return !number_in(cell) &&
+         std::find(std::begin(missing), std::end(missing), cell) == std::end(missing);
+}
+
+struct Line {
+  Text text;
+  long number = 0;  // from 1
+};
+
+class Lines {
+ public:
+  explicit Lines(Text text) : rest_(text) {}
+
+  /// The next line that is not blank, without its end.
+  std::optional<Line> next() {
+    while (!rest_.empty()) {
+      const std::size_t end = std::min(rest_.find('\n'), rest_.size());
+      Text line = rest_.substr(0, end);
+      rest_.remove_prefix(std::min(end + 1, rest_.size()));
+      ++number_;
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      if (line.find_first_not_of(" \t") != line.npos) return Line{line, number_};
+    }
+    return {};
+  }
+  std::size_t bytes_left() const { return rest_.size(); }
+
+ private:
+  Text rest_;
+  long number_ = 0;
+};
+
+class CsvParser {
+ public:
+  CsvParser(const std::string& source, Text text) : source_(source), lines_(text) {}
+
+  Dataset parse() {
+    const auto first = lines_.next();
+    require(first.has_value(), source_, ": holds blank lines only, expected numbers");
+    delimiter_ = delimiter_of(first->text);
+    const auto second = lines_.next();
+    const std::vector<std::string> top = cells_of(*first);
+    const std::vector<std::string> below = second ? cells_of(*second) : top;
+
+    named_rows_ = below.size() > 1 && is_text(below[0]);
+    const bool headed = second && is_header(top, below);
+    width_ = headed ? below.size() : top.size();
+    reference_ = headed ? second->number : first->number;
+    require(second || std::none_of(top.begin() + named_rows_, top.end(), is_text) ||
+                !std::all_of(top.begin(), top.end(), is_text),
+            source_, ": holds a header only, expected numbers below it");
+    if (headed) take_names(*first, top);
+
+    data_.source = source_;
+    data_.type = Dataset::Type::f32;
+    require(width_ <= std::size_t(std::numeric_limits<int>::max()), source_, ": ", width_,
+            " columns, at most 2^31 - 1 are handled");
+    data_.columns = int(width_) - named_rows_;
+    const std::size_t likely = lines_.bytes_left() / std::max<std::size_t>(1, first->text.size());
+    data_.floats.reserve((likely + 2) * std::size_t(data_.columns));
+    if (!headed) add(*first);
+    if (second) add(*second);
+    while (const auto line = lines_.next()) add(*line);
+    return std::move(data_);
+  }
+
+ private:
+  static char delimiter_of(Text line) {
+    bool inside = false;
+    bool semicolon = false;
+    for (const char c : line) {
+      inside ^= c == '"';
+      if (inside) continue;
+      if (c == '\t') return '\t';
+      semicolon |= c == ';';
+    }
+    return semicolon ? ';' : ',';
+  }
+
+  /// Takes the next cell off `rest`, which loses its data pointer with the last cell of the line.
+  std::string take_cell(Text& rest, const Line& line, std::size_t column) const {
+    const std::size_t start = rest.find_first_not_of(delimiter_ == '\t' ? " " : " \t");
+    if (start == rest.npos || rest[start] != '"') {
+      const std::size_t end = rest.find(delimiter_);
+      const std::string cell(trimmed(rest.substr(0, end)));
+      rest = end == rest.npos ? Text() : rest.substr(end + 1);
+      return cell;
+    }
+    std::string cell;
+    std::size_t at = start + 1;
+    while (true) {
+      const std::size_t quote = rest.find('"', at);
+      require(quote != rest.npos, place(line, column), "a quote is opened and not closed in ",
+              quoted(rest));
+      cell += rest.substr(at, quote - at);
+      at = quote + 1;
+      if (at == rest.size() || rest[at] != '"') break;
+      cell += '"', ++at;
+    }
+    const std::size_t end = rest.find(delimiter_, at);
+    require(trimmed(rest.substr(at, end - at)).empty(), place(line, column),
+            "text follows the closing quote in ", quoted(rest));
+    rest = end == rest.npos ? Text() : rest.substr(end + 1);
+    return cell;
+  }
+
+  std::vector<std::string> cells_of(const Line& line) const {
+    std::vector<std::string> cells;
+    for (Text rest = line.text; rest.data() != nullptr;)
+      cells.push_back(take_cell(rest, line, cells.size() + 1));
+    return cells;
+  }
+
+  bool is_header(const std::vector<std::string>& top, const std::vector<std::string>& below) const {
+    if (named_rows_ && top.size() + 1 == below.size()) return true;
+    if (top.size() != below.size()) return std::all_of(top.begin(), top.end(), is_text);
+    if (named_rows_ && top[0].empty()) return true;
+    for (std::size_t i = named_rows_; i < top.size(); ++i)
+      if (is_text(top[i]) && number_in(below[i])) return true;
+    return false;
+  }
+
+  void take_names(const Line& line, const std::vector<std::string>& top) {
+    const std::size_t skipped = top.size() == width_ ? named_rows_ : 0;
+    require(top.size() - skipped == width_ - named_rows_, source_, ":", line.number,
+            ": header has ", top.size(), " cells, line ", reference_, " has ", width_);
+    data_.column_names.assign(top.begin() + long(skipped), top.end());
+  }
+
+  void add(const Line& line) {
+    Text rest = line.text;
+    std::size_t column = 1;
+    if (named_rows_) data_.row_names.push_back(take_cell(rest, line, column++));
+    for (; rest.data() != nullptr && column <= width_; ++column) {
+      float value = 0;
+      const auto [end, status] = std::from_chars(rest.begin(), rest.end(), value);
+      const bool whole = end == rest.end() || *end == delimiter_;
+      if (status == std::errc() && whole && std::isfinite(value)) [[likely]]
+        rest = end == rest.end() ? Text() : Text(end + 1, std::size_t(rest.end() - end - 1));
+      else
+        value = awkward_number(rest, line, column);
+      data_.floats.push_back(value);
+    }
+    if (rest.data() != nullptr || column != width_ + 1)
+      fail(source_, ":", line.number, ": ", cells_of(line).size(), " cells, expected ", width_,
+           " as in line ", reference_);
+    ++data_.rows;
+  }
+
+  /// A number with spaces, quotes or a plus sign, or one too small for float32; or what is wrong.
+  float awkward_number(Text& rest, const Line& line, std::size_t column) const {
+    const std::string cell = take_cell(rest, line, column);
+    const Text text = trimmed(cell);
+    require(!text.empty(), place(line, column), "empty cell, expected a number");
+    const auto number = number_in(text);
+    require(number.has_value(), place(line, column), quoted(text), " is not a number");
+    const bool spelt = text.find_first_of("nN") != text.npos;  // inf, nan
+    require(std::isfinite(float(*number)), place(line, column), quoted(text),
+            spelt ? " is not finite" : " is too large for float32");
+    return float(*number);
+  }
+
+  std::string place(const Line& line, std::size_t column) const {
+    return source_ + ':' + std::to_string(line.number) + ':' + std::to_string(column) + ": ";
+  }
+
+  const std::string& source_;
+  Lines lines_;
+  char delimiter_ = ',';
+  bool named_rows_ = false;
+  std::size_t width_ = 0;  // cells of a line
+  long reference_ = 1;     // the line that says so
+  Dataset data_;
+};
+
+}  // namespace
+
+Dataset read_csv(const std::string& path) { return parse_csv(path, read_file(path)); }
+
+Dataset parse_csv(const std::string& source, Bytes content) {
+  Text text(reinterpret_cast<const char*>(content.data()), content.size());
+  constexpr Text byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  return CsvParser(source, text).parse();
+}
+
+}  // namespace elbo

@@ -1,0 +1,129 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "data/counter_hash.h"
+#include "runtime/error.h"
+
+namespace elbo {
+namespace {
+
+/// FNV-1a over words of 8 bytes, with a shift so that high bits reach the low ones.
+class Fingerprint {
+ public:
+  void add(const void* data, std::size_t size) {
+    const char* at = static_cast<const char*>(data);
+    for (; size >= 8; at += 8, size -= 8) add_word(at, 8);
+    if (size > 0) add_word(at, size);
+  }
+  std::uint64_t value() const { return value_; }
+
+ private:
+  void add_word(const char* at, std::size_t size) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, size);
+    value_ = (value_ ^ word) * 0x100000001b3;
+    value_ ^= value_ >> 32;
+  }
+
+  std::uint64_t value_ = 0xcbf29ce484222325;
+};
+
+template <class T>
+std::vector<T> pick(const std::vector<T>& from, const std::vector<long>& rows, int width = 1) {
+  if (from.empty()) return {};
+  std::vector<T> picked;
+  picked.reserve(rows.size() * std::size_t(width));
+  for (const long row : rows)
+    picked.insert(picked.end(), from.begin() + row * width, from.begin() + (row + 1) * width);
+  return picked;
+}
+
+}  // namespace
+
+float Dataset::value(long row, int column) const {
+  const std::size_t at = std::size_t(row) * std::size_t(columns) + std::size_t(column);
+  return scale * (type == Type::u8 ? float(bytes[at]) : floats[at]);
+}
+
+std::vector<float> Dataset::values() const {
+  std::vector<float> all(std::size_t(rows) * std::size_t(columns));
+  const auto scaled = [this](auto stored) { return scale * float(stored); };
+  if (type == Type::u8)
+    std::transform(bytes.begin(), bytes.end(), all.begin(), scaled);
+  else
+    std::transform(floats.begin(), floats.end(), all.begin(), scaled);
+  return all;
+}
+
+std::string Dataset::hash() const {
+  Fingerprint print;
+  const std::array<std::int64_t, 5> shape{type == Type::u8 ? 1 : 2, rows, columns, image_height,
+                                          image_width};
+  print.add(shape.data(), sizeof shape);
+  print.add(&scale, sizeof scale);
+  print.add(bytes.data(), bytes.size());
+  print.add(floats.data(), floats.size() * sizeof(float));
+  std::string digits(16, '0');
+  for (int i = 0; i < 16; ++i) digits[i] = "0123456789abcdef"[print.value() >> (60 - 4 * i) & 15];
+  return digits;
+}
+
+Dataset Dataset::slice(long first, long count) const {
+  require(first >= 0 && count >= 0 && first <= rows - count, source, ": slice of ", count,
+          " rows from row ", first, ", but there are ", rows, " rows");
+  std::vector<long> kept(std::size_t(count), 0);
+  std::iota(kept.begin(), kept.end(), first);
+  return select(kept);
+}
+
+Dataset Dataset::select(const std::vector<long>& kept) const {
+  for (const long row : kept)
+    require(row >= 0 && row < rows, source, ": row ", row, " selected, but there are ", rows,
+            " rows");
+  Dataset part;
+  part.source = source;
+  part.type = type;
+  part.rows = long(kept.size());
+  part.columns = columns;
+  part.bytes = pick(bytes, kept, columns);
+  part.floats = pick(floats, kept, columns);
+  part.scale = scale;
+  part.image_height = image_height;
+  part.image_width = image_width;
+  part.labels = pick(labels, kept);
+  part.column_names = column_names;
+  part.row_names = pick(row_names, kept);
+  return part;
+}
+
+float image_scale(const std::vector<std::uint8_t>& bytes) {
+  const bool binary = std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte <= 1; });
+  return binary ? 1.f : 1.f / 255;
+}
+
+Split split(const Dataset& data, double fraction, std::uint64_t seed) {
+  require(fraction > 0 && fraction < 1, data.source, ": validation fraction is ", fraction,
+          ", expected more than 0 and less than 1");
+  require(data.rows >= 2, data.source, ": has ", data.rows, " rows, splitting needs at least 2");
+  const long count = std::clamp(std::lround(fraction * double(data.rows)), 1L, data.rows - 1);
+
+  std::vector<long> order(std::size_t(data.rows), 0);
+  std::iota(order.begin(), order.end(), 0L);
+  const auto key = [seed](long row) {
+    return std::pair(counter_hash(seed, std::uint64_t(row), 0), row);
+  };
+  std::nth_element(order.begin(), order.begin() + count, order.end(),
+                   [&](long a, long b) { return key(a) < key(b); });
+  std::vector<long> valid(order.begin(), order.begin() + count);
+  std::vector<long> train(order.begin() + count, order.end());
+  std::sort(valid.begin(), valid.end());
+  std::sort(train.begin(), train.end());
+  return {data.select(train), data.select(valid)};
+}
+
+}  // namespace elbo

@@ -1,0 +1,189 @@
+#include "data/npy.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string_view>
+
+#include "data/atomic_file.h"
+#include "runtime/error.h"
+
+namespace elbo {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "npy.cpp copies little-endian numbers");
+
+constexpr std::string_view magic = "\x93NUMPY";
+
+struct Header {
+  std::string dtype;
+  std::vector<long> shape;
+  std::size_t size = 0;  // where the numbers begin
+};
+
+/// The header is a Python dictionary on one line:
+/// {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
+class HeaderParser {
+ public:
+  HeaderParser(const std::string& source, std::string_view text) : source_(source), text_(text) {}
+
+  std::string dtype() const {
+    const std::string_view value = after("descr");
+    if (!value.starts_with('\'') && !value.starts_with('"'))
+      fail(source_, ": structured dtype is not supported, expected one of <f4 <f8 |u1");
+    return std::string(value.substr(1, value.find(value[0], 1) - 1));
+  }
+  bool fortran_order() const { return after("fortran_order").starts_with("True"); }
+  std::vector<long> shape() const {
+    std::string_view value = after("shape");
+    const std::size_t end = value.find(')');
+    require(value.starts_with('(') && end != value.npos, source_, ": shape is missing from header ",
+            quoted(text_));
+    value = value.substr(1, end - 1);
+    std::vector<long> shape;
+    while (true) {
+      value.remove_prefix(std::min(value.find_first_not_of(", "), value.size()));
+      if (value.empty()) return shape;
+      long extent = 0;
+      const auto [next, status] = std::from_chars(value.begin(), value.end(), extent);
+      require(status == std::errc() && extent >= 0, source_, ": shape ", quoted(value),
+              " in the header is not one");
+      shape.push_back(extent);
+      value.remove_prefix(std::size_t(next - value.begin()));
+    }
+  }
+
+ private:
+  std::string_view after(std::string_view key) const {
+    for (const char quote : {'\'', '"'}) {
+      const std::string word = quote + std::string(key) + quote;
+      std::size_t at = text_.find(word);
+      if (at == text_.npos) continue;
+      at = text_.find_first_not_of(": ", at + word.size());
+      if (at != text_.npos) return text_.substr(at);
+    }
+    fail(source_, ": '", key, "' is missing from header ", quoted(text_));
+  }
+
+  const std::string& source_;
+  std::string_view text_;
+};
+
+Header parse_header(const std::string& source, const Bytes& content) {
+  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+  require(text.starts_with(magic), source, ": begins with ", hex(content, 6),
+          ", expected npy's 93 4e 55 4d 50 59");
+  require(text.size() >= 12, source, ": truncated: ", text.size(),
+          " bytes, expected an npy header");
+  const int version = content[6];
+  require(version >= 1 && version <= 3, source, ": npy format version ", version,
+          " is not supported, expected 1 to 3");
+  const std::size_t start = version == 1 ? 10 : 12;
+  std::size_t length = content[8] | std::size_t(content[9]) << 8;
+  if (version > 1) length |= std::size_t(content[10]) << 16 | std::size_t(content[11]) << 24;
+  require(text.size() >= start + length, source, ": truncated: header says it is ", length,
+          " bytes long, file has ", text.size() - start);
+
+  const HeaderParser parser(source, text.substr(start, length));
+  require(!parser.fortran_order(), source, ": Fortran order, expected C order");
+  return {parser.dtype(), parser.shape(), start + length};
+}
+
+template <class Stored>
+std::vector<float> to_floats(const std::string& source, const std::uint8_t* from, long rows,
+                             long columns) {
+  std::vector<float> floats(std::size_t(rows * columns));
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    Stored stored;
+    std::memcpy(&stored, from + i * sizeof stored, sizeof stored);
+    floats[i] = float(stored);
+    if (!std::isfinite(floats[i])) [[unlikely]]
+      fail(source, ": row ", long(i) / columns, ", column ", long(i) % columns, " is ", stored,
+           std::isfinite(double(stored)) ? ", too large for float32" : ", expected finite numbers");
+  }
+  return floats;
+}
+
+}  // namespace
+
+Dataset read_npy(const std::string& path) { return parse_npy(path, read_file(path)); }
+
+Dataset parse_npy(const std::string& source, Bytes content) {
+  const Header header = parse_header(source, content);
+  const std::string& dtype = header.dtype;
+  const bool byte = dtype == "|u1" || dtype == "|b1";
+  const bool four = dtype == "<f4" || dtype == "<i4", eight = dtype == "<f8" || dtype == "<i8";
+  require(byte || four || eight, source, ": dtype ", quoted(dtype, '\''),
+          " is not supported, expected one of <f4 <f8 |u1 (or <i4 <i8 |b1)");
+
+  const bool images = header.shape.size() == 3;
+  require(images || header.shape.size() == 2, source, ": is ", header.shape.size(),
+          "-D, expected 2-D [rows, columns] or 3-D [images, height, width]");
+  std::string product;
+  long size = byte ? 1 : four ? 4 : 8;
+  bool fits = true;
+  for (const long extent : header.shape) {
+    require(extent > 0, source, ": a dimension of its shape is 0, expected data");
+    fits = fits && !__builtin_mul_overflow(size, extent, &size);
+    product += std::to_string(extent) + " x ";
+  }
+  product += dtype;
+  if (fits) product += " = " + std::to_string(size);
+  const std::size_t found = content.size() - header.size;
+  require(fits && found >= std::size_t(size), source, ": truncated: header says ", product,
+          " bytes, file has ", found);
+  require(found == std::size_t(size), source, ": too long: header says ", product,
+          " bytes, file has ", found);
+  const long rows = header.shape[0],
+             columns = images ? header.shape[1] * header.shape[2] : header.shape[1];
+  require(columns <= std::numeric_limits<int>::max(), source, ": ", columns,
+          " columns, at most 2^31 - 1 are handled");
+
+  Dataset data;
+  data.source = source;
+  data.type = byte ? Dataset::Type::u8 : Dataset::Type::f32;
+  data.rows = rows;
+  data.columns = int(columns);
+  if (images) {
+    data.image_height = int(header.shape[1]);
+    data.image_width = int(header.shape[2]);
+  }
+  const std::uint8_t* numbers = content.data() + header.size;
+  if (byte) {
+    content.erase(content.begin(), content.begin() + std::ptrdiff_t(header.size));
+    data.bytes = std::move(content);
+    if (images) data.scale = image_scale(data.bytes);
+  } else if (dtype == "<f4") {
+    data.floats = to_floats<float>(source, numbers, rows, columns);
+  } else if (dtype == "<f8") {
+    data.floats = to_floats<double>(source, numbers, rows, columns);
+  } else if (dtype == "<i4") {
+    data.floats = to_floats<std::int32_t>(source, numbers, rows, columns);
+  } else {
+    data.floats = to_floats<std::int64_t>(source, numbers, rows, columns);
+  }
+  return data;
+}
+
+void write_npy(const std::string& path, long rows, long columns, const float* values) {
+  require(rows >= 0 && columns >= 0, path, ": shape to write is [", rows, ",", columns,
+          "], expected no negative extent");
+  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) +
+                     ", " + std::to_string(columns) + "), }";
+  // Spaces and a line feed, so that the numbers begin at a multiple of 64 bytes.
+  text.resize((10 + text.size()) / 64 * 64 + 64 - 11, ' ');
+  text += '\n';
+  const char version_and_length[] = {1, 0, char(text.size() & 255), char(text.size() >> 8)};
+
+  AtomicFile file(path);
+  file.write(magic);
+  file.write(version_and_length, sizeof version_and_length);
+  file.write(text);
+  file.write(values, std::size_t(rows) * std::size_t(columns) * sizeof(float));
+  file.commit();
+}
+
+}  // namespace elbo

@@ -1,0 +1,164 @@
+#include "data/csv.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/data/temporary_folder.h"
+
+using namespace elbo;
+using namespace elbo::test;
+
+namespace {
+
+using Floats = std::vector<float>;
+using Names = std::vector<std::string>;
+
+struct Csv : testing::Test {
+  TemporaryFolder folder;
+  Dataset reading(std::string_view content) const {
+    return read_dataset(folder.with("x.csv", content));
+  }
+  std::string error_of_reading(std::string_view content) const {
+    return folder.relative(error_of([&] { reading(content); }));
+  }
+};
+
+}  // namespace
+
+TEST_F(Csv, WithoutNamesIsReadRowByRow) {
+  const Dataset data = reading("1,2,3\n-4.5,+5,6e-1\n");
+  EXPECT_EQ(data.type, Dataset::Type::f32);
+  EXPECT_EQ(data.rows, 2);
+  EXPECT_EQ(data.columns, 3);
+  EXPECT_EQ(data.floats, (Floats{1, 2, 3, -4.5f, 5, .6f}));
+  EXPECT_TRUE(data.column_names.empty());
+  EXPECT_TRUE(data.row_names.empty());
+}
+
+TEST_F(Csv, DelimiterIsFound) {
+  for (const std::string d : {",", ";", "\t"}) {
+    const Dataset data = reading("a" + d + "b\n1" + d + "2\n");
+    EXPECT_EQ(data.floats, (Floats{1, 2})) << d;
+    EXPECT_EQ(data.column_names, (Names{"a", "b"})) << d;
+  }
+  EXPECT_EQ(reading("7\n8\n").columns, 1);
+}
+
+TEST_F(Csv, LineEndsMayBeDosAndTheLastMayBeMissing) {
+  EXPECT_EQ(reading("1,2\r\n3,4\r\n").floats, (Floats{1, 2, 3, 4}));
+  EXPECT_EQ(reading("1,2\r\n3,4").floats, (Floats{1, 2, 3, 4}));
+  EXPECT_EQ(reading("1,2\n3,4").floats, (Floats{1, 2, 3, 4}));
+}
+
+TEST_F(Csv, BlankLinesSpacesAndAByteOrderMarkAreSkipped) {
+  EXPECT_EQ(reading("\xef\xbb\xbf"
+                    "1, 2\n\n 3 ,4 \n  \n")
+                .floats,
+            (Floats{1, 2, 3, 4}));
+}
+
+TEST_F(Csv, FirstColumnOfTextNamesTheRows) {
+  const Dataset data = reading("cell,a,b\nAAC,1,2\nAAG,3,4\n");
+  EXPECT_EQ(data.columns, 2);
+  EXPECT_EQ(data.column_names, (Names{"a", "b"}));
+  EXPECT_EQ(data.row_names, (Names{"AAC", "AAG"}));
+  EXPECT_EQ(data.floats, (Floats{1, 2, 3, 4}));
+}
+
+TEST_F(Csv, HeaderMayLeaveOutTheNameOfTheRowNames) {
+  for (const std::string header : {"a,b", ",a,b"}) {
+    const Dataset data = reading(header + "\nAAC,1,2\nAAG,3,4\n");
+    EXPECT_EQ(data.column_names, (Names{"a", "b"}));
+    EXPECT_EQ(data.row_names, (Names{"AAC", "AAG"}));
+  }
+  EXPECT_EQ(reading(",2010,2011\nOslo,1,2\n").column_names, (Names{"2010", "2011"}));
+}
+
+TEST_F(Csv, RowsWithNamesNeedNoHeader) {
+  const Dataset data = reading("AAC,1,2\nAAG,3,4\n");
+  EXPECT_EQ(data.rows, 2);
+  EXPECT_EQ(data.row_names, (Names{"AAC", "AAG"}));
+  EXPECT_TRUE(data.column_names.empty());
+}
+
+TEST_F(Csv, CellsMayBeQuoted) {
+  const Dataset data = reading("\"a, b\",\"the \"\"best\"\"\"\n\"1\", \"2\" \n");
+  EXPECT_EQ(data.column_names, (Names{"a, b", "the \"best\""}));
+  EXPECT_EQ(data.floats, (Floats{1, 2}));
+}
+
+TEST_F(Csv, NumbersTooSmallForFloat32AreRounded) {
+  EXPECT_EQ(reading("1e-60,1e-400,0.1\n").floats, (Floats{0, 0, .1f}));
+}
+
+TEST_F(Csv, CellThatIsNotANumberIsNamedByLineAndColumn) {
+  EXPECT_EQ(error_of_reading("a,b,c\n1,2,3\n4,5,abc\n"), "x.csv:3:3: \"abc\" is not a number");
+  EXPECT_EQ(error_of_reading("1,2\n3,4 5\n"), "x.csv:2:2: \"4 5\" is not a number");
+  EXPECT_EQ(error_of_reading("n;a\nx;1\ny;1,5\n"), "x.csv:3:2: \"1,5\" is not a number");
+  EXPECT_EQ(error_of_reading("1,2\n3,0x10\n"), "x.csv:2:2: \"0x10\" is not a number");
+}
+
+TEST_F(Csv, LinesAreCountedWithTheBlankOnes) {
+  EXPECT_EQ(error_of_reading("1\n\n\nx\n"), "x.csv:4:1: \"x\" is not a number");
+}
+
+TEST_F(Csv, EmptyCellIsAnError) {
+  EXPECT_EQ(error_of_reading("1,2\n3,\n"), "x.csv:2:2: empty cell, expected a number");
+  EXPECT_EQ(error_of_reading("1,2,3\n3,,4\n"), "x.csv:2:2: empty cell, expected a number");
+}
+
+TEST_F(Csv, MissingValueInLineOneIsNotTakenForAHeader) {
+  EXPECT_EQ(error_of_reading("1,?,3\n1,2,3\n"), "x.csv:1:2: \"?\" is not a number");
+  EXPECT_EQ(error_of_reading("1,NA,3\n1,2,3\n"), "x.csv:1:2: \"NA\" is not a number");
+  EXPECT_EQ(error_of_reading("1,,3\n1,2,3\n"), "x.csv:1:2: empty cell, expected a number");
+}
+
+TEST_F(Csv, NumberThatIsNotFiniteIsAnError) {
+  EXPECT_EQ(error_of_reading("1,nan\n"), "x.csv:1:2: \"nan\" is not finite");
+  EXPECT_EQ(error_of_reading("1,2\n-inf,2\n"), "x.csv:2:1: \"-inf\" is not finite");
+}
+
+TEST_F(Csv, NumberTooLargeForFloat32IsAnError) {
+  EXPECT_EQ(error_of_reading("1,1e39\n"), "x.csv:1:2: \"1e39\" is too large for float32");
+  EXPECT_EQ(error_of_reading("1,1e9999\n"), "x.csv:1:2: \"1e9999\" is too large for float32");
+}
+
+TEST_F(Csv, LineOfAnotherLengthIsAnError) {
+  EXPECT_EQ(error_of_reading("a,b\n1,2\n3\n"), "x.csv:3: 1 cells, expected 2 as in line 2");
+  EXPECT_EQ(error_of_reading("1,2\n3,4,5\n"), "x.csv:2: 3 cells, expected 2 as in line 1");
+  EXPECT_EQ(error_of_reading("a,b\n1,2\n3,4,\n"), "x.csv:3: 3 cells, expected 2 as in line 2");
+}
+
+TEST_F(Csv, HeaderOfAnotherLengthIsAnError) {
+  EXPECT_EQ(error_of_reading("a,b,c\n1,2\n3,4\n"), "x.csv:1: header has 3 cells, line 2 has 2");
+}
+
+TEST_F(Csv, WithoutNumbersIsAnError) {
+  EXPECT_EQ(error_of_reading("\n \n"), "x.csv: holds blank lines only, expected numbers");
+  EXPECT_EQ(error_of_reading("a,b,c\n"), "x.csv: holds a header only, expected numbers below it");
+}
+
+TEST_F(Csv, QuoteThatIsNotClosedIsAnError) {
+  EXPECT_EQ(error_of_reading("1,2\n3,\"4\n"),
+            "x.csv:2:2: a quote is opened and not closed in \"\"4\"");
+  EXPECT_EQ(error_of_reading("1,2\n3,\"4\"5\n"),
+            "x.csv:2:2: text follows the closing quote in \"\"4\"5\"");
+}
+
+TEST_F(Csv, LongAndUnprintableCellsAreShownShortAndPrintable) {
+  EXPECT_EQ(error_of_reading("1\n" + std::string(1000, 'x') + "\n"),
+            "x.csv:2:1: \"" + std::string(40, 'x') + "...\" is not a number");
+  EXPECT_EQ(error_of_reading("1\n\x01\x1b[31m\n"), "x.csv:2:1: \"\\x01\\x1b[31m\" is not a number");
+}
+
+TEST(TablesFromElsewhere, AreReadWithTheirPublishedShapes) {
+  const char* folder = std::getenv("ELBO_DATA");
+  if (folder == nullptr) GTEST_SKIP() << "ELBO_DATA does not name the folder of the data sets";
+  const std::string tables = std::string(folder) + "/tables/";
+  EXPECT_EQ(read_dataset(tables + "banknote_authentication.csv").rows, 1372);
+  EXPECT_EQ(read_dataset(tables + "winequality-white.csv").columns, 12);
+  const std::string cancer = tables + "breast-cancer-wisconsin.csv";
+  EXPECT_EQ(error_of([&] { read_dataset(cancer); }), cancer + ":24:6: \"?\" is not a number");
+  const Dataset rig = read_dataset(std::string(folder) + "/sensors/skab/valve1/0.csv");
+  EXPECT_EQ(rig.columns, 10);
+  EXPECT_EQ(rig.column_names[7], "Volume Flow RateRMS");
+}
