@@ -1,0 +1,116 @@
+// The one header that kernel sources include. nvcc compiles them for a GPU; any other C++20
+// compiler for the host executor (kernels/simt), which runs each CUDA thread as a fiber and checks
+// the rules.
+//
+// Rules for kernel sources:
+//  1. Everything lies in `namespace elbo::inline ELBO_TARGET`: one program may link both targets.
+//  2. Shared memory: ELBO_SHARED(tile, float[2][16][33]); and ELBO_DYNAMIC_SHARED(rows, float);
+//  3. Launch with launch(kernel, {grid, block, shared_bytes, …}, arguments…), never <<<>>>.
+//  4. Inline PTX only in ptx.cuh, as a function with a host twin.
+//  5. All threads of a block reach each __syncthreads() from one source line; no early return
+//     before it (whole warps may return if only warp operations follow). Masks name the lanes that
+//     come.
+//  6. Spin only through atomics, ld_acquire or __nanosleep; blocks that wait for each other need a
+//     cooperative launch. Between blocks: write, fence, atomic | atomic, fence, read.
+//  7. No same-value races, __constant__ or __device__ variables, textures or library device code.
+//
+// Host flags: -fno-strict-aliasing -fstack-clash-protection -Wno-unknown-pragmas -Wno-psabi (a cast
+// to float4 is fine for nvcc; a big frame must not jump over the guard page), -rdynamic for names.
+// Race flavour: also -fsanitize=thread --param tsan-instrument-func-entry-exit=0, on the kernel
+// sources alone, with kernels/simt/race.cpp in place of libtsan. Flavour for memory errors:
+// -fsanitize=address,undefined -fno-sanitize-recover=undefined everywhere. Seeds and limits:
+// kernels/simt/executor.h.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <type_traits>
+
+#ifdef __CUDACC__
+#include <cooperative_groups.h>
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+#include <string>
+#define ELBO_TARGET on_cuda
+#else
+#include "kernels/simt/builtins.h"
+#define ELBO_TARGET on_simt
+#endif
+
+namespace elbo::inline ELBO_TARGET {
+
+struct Launch {
+  dim3 grid, block;
+  std::size_t shared_bytes = 0;  // dynamic shared memory of a block
+  cudaStream_t stream = nullptr;
+  bool cooperative = false;  // all blocks run at once; grid_sync() and spinning work
+  bool overlap = false;      // may start while the kernel before it ends (griddepcontrol)
+  std::source_location site = std::source_location::current();
+};
+
+#ifdef __CUDACC__
+
+#define ELBO_SHARED(name, ...) __shared__ __align__(16) std::type_identity_t<__VA_ARGS__> name
+#define ELBO_DYNAMIC_SHARED(name, ...)                                  \
+  extern __shared__ __align__(128) unsigned char elbo_dynamic_shared[]; \
+  auto* const name = reinterpret_cast<__VA_ARGS__*>(elbo_dynamic_shared)
+
+inline void check(cudaError_t status, std::source_location site = std::source_location::current()) {
+  if (status == cudaSuccess) return;
+  throw std::runtime_error(std::string(site.file_name()) + ":" + std::to_string(site.line()) +
+                           ": CUDA: " + cudaGetErrorString(status));
+}
+
+template <class... P, class... A>
+void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
+  if (l.shared_bytes > 48 * 1024)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               int(l.shared_bytes)),
+          l.site);
+  cudaLaunchAttribute attributes[2] = {};
+  cudaLaunchConfig_t configuration = {};
+  configuration.gridDim = l.grid;
+  configuration.blockDim = l.block;
+  configuration.dynamicSmemBytes = l.shared_bytes;
+  configuration.stream = l.stream;
+  configuration.attrs = attributes;
+  if (l.cooperative) {
+    auto& attribute = attributes[configuration.numAttrs++];
+    attribute.id = cudaLaunchAttributeCooperative;
+    attribute.val.cooperative = 1;
+  }
+  if (l.overlap) {
+    auto& attribute = attributes[configuration.numAttrs++];
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
+  check(cudaLaunchKernelEx(&configuration, kernel, static_cast<P>(arguments)...), l.site);
+}
+
+__device__ inline void grid_sync() { cooperative_groups::this_grid().sync(); }
+
+#else
+
+#define ELBO_SHARED(name, ...)                                                                \
+  static const simt::SharedKey elbo_key_of_##name{#name,                                      \
+                                                  sizeof(std::type_identity_t<__VA_ARGS__>)}; \
+  auto& name =                                                                                \
+      *static_cast<std::type_identity_t<__VA_ARGS__>*>(simt::shared_variable(elbo_key_of_##name))
+#define ELBO_DYNAMIC_SHARED(name, ...) \
+  auto* const name = static_cast<__VA_ARGS__*>(simt::dynamic_shared())
+
+template <class... P, class... A>
+void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
+  std::tuple<void (*)(P...), P...> bound(kernel, static_cast<P>(arguments)...);
+  const auto call = [](void* all) {
+    std::apply([](auto k, auto&... values) { k(values...); }, *static_cast<decltype(bound)*>(all));
+  };
+  simt::run({reinterpret_cast<const void*>(kernel), call, &bound, sizeof bound}, l);
+}
+
+#endif
+
+}  // namespace elbo::inline ELBO_TARGET
+
+#include "kernels/cuda/ptx.cuh"
