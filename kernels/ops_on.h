@@ -10,7 +10,8 @@ namespace elbo {
 ///     row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c)
 ///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
 ///     weight_gradients, column_sum, objective, update_all, clip_scale, advance
-///     with(choice, f)                     f(one activation): opened, or any of them in one kernel
+///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
+///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
 ///
 /// Variants are opened here, so that kernels see concrete types.
 template <class Device>
@@ -31,7 +32,7 @@ struct OpsOn final : Ops {
   void run(const WeightGradients& op) const override { on.weight_gradients(op); }
   void run(const ColumnSum& op) const override { on.column_sum(op); }
   void run(const RowSum& op) const override {
-    on.row_sums(op.in.rows, op.in.columns, op.out, Entry{op.in});
+    on.row_sums(op.in.rows, op.in.columns, op.out, RowSumBody{op});
   }
   void run(const Fill& op) const override { on.map(op.out.rows, op.out.columns, FillBody{op}); }
   void run(const Add& op) const override { on.map(op.out.rows, op.out.columns, AddBody{op}); }
@@ -49,11 +50,6 @@ struct OpsOn final : Ops {
   }
 
  private:
-  struct Entry {
-    Matrix in;
-    HD Real operator()(int r, int c) const { return in(r, c); }
-  };
-
   template <class F>
   void body_of(const Epilogue& epilogue, F&& f) const {
     std::visit([&](const auto& e) { open_body(e, f); }, epilogue);
@@ -81,7 +77,9 @@ struct OpsOn final : Ops {
   }
   template <class F>
   void open_body(const Observe& e, F&& f) const {
-    open_observe(e, f);
+    open_law(e, [&]<class Law, int K>(const Law& law, std::integral_constant<int, K>) {
+      on.template with<Law, K>(e, law, f);
+    });
   }
 };
 

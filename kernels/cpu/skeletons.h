@@ -26,6 +26,21 @@ struct Skeletons {
     std::visit(f, activation);
   }
 
+  /// Loops of the usual cases are compiled without a question in them, so that they vectorise.
+  template <class Law, int K, class F>
+  void with(const Observe& op, const Law& law, F&& f) const {
+    using Any = ObserveBody<Law, K>;
+    constexpr int evaluation = Any::bias | Any::terms, training = evaluation | Any::score;
+    const int present = (op.bias.present() ? Any::bias : 0) | (op.stored.present() ? Any::stored : 0) |
+                        (op.upstream.present() ? Any::upstream : 0) |
+                        (op.score.present() ? Any::score : 0) |
+                        (op.side_score.present() ? Any::side_score : 0) |
+                        (op.terms.present() ? Any::terms : 0);
+    if (present == training) return f(ObserveBody<Law, K, training>{op, law});
+    if (present == evaluation) return f(ObserveBody<Law, K, evaluation>{op, law});
+    f(Any{op, law});
+  }
+
   template <class Body>
   void map(int rows, int columns, Body body) const {
     each(rows, map_rows_per_task, [&](int r) {
@@ -91,21 +106,28 @@ struct Skeletons {
   static void finish_row(const Body& shared, int r, int unit, int units, const Real* numbers,
                          int tile) {
     const Body body = shared;
-    Vec<Body::width> v;
-    if constexpr (Body::sums) {
-      double sum = 0;
-      for (int u = 0; u < units; ++u) {
-        std::copy_n(numbers + u * Body::width, Body::width, v.v);
-        sum += body(r, unit + u, v);
-      }
-      if (body.op.terms.present()) body.op.terms(r, tile) = Real(sum);
-    } else {
+    const auto at = [&] {
+      if constexpr (requires { body.row(r); }) return body.row(r);
+      else return [&body, r](int u, const auto& v) { return body(r, u, v); };
+    }();
+    constexpr int most = 256;
+    Real terms[most];
+    double sum = 0;
+    for (int first = 0; first < units; first += most) {
+      const int n = std::min(most, units - first);
+      const Real* const from = numbers + first * Body::width;
 #pragma GCC ivdep
-      for (int u = 0; u < units; ++u) {
-        std::copy_n(numbers + u * Body::width, Body::width, v.v);
-        body(r, unit + u, v);
+      for (int u = 0; u < n; ++u) {
+        Vec<Body::width> v;
+        for (int k = 0; k < Body::width; ++k) v[k] = from[u * Body::width + k];
+        if constexpr (Body::sums) terms[u] = at(unit + first + u, v);
+        else at(unit + first + u, v);
       }
+      if constexpr (Body::sums)
+        for (int u = 0; u < n; ++u) sum += terms[u];
     }
+    if constexpr (Body::sums)
+      if (body.op.terms.present()) body.op.terms(r, tile) = Real(sum);
   }
 };
 

@@ -123,7 +123,7 @@ struct Gelu {
   template <class T>
   HD T slope(T x, T) const {
     return std::erfc(x * T(-0.70710678118654752440)) / 2 +
-           x * T(0.39894228040143267794) * std::exp(-x * x / 2);
+           x * T(0.39894228040143267794) * elbo::exp(-x * x / 2);
   }
 };
 

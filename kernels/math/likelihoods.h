@@ -61,14 +61,14 @@ struct Gaussian {
   static constexpr const char* data = "finite values";
   Real floor = Real(1e-3);
 
-  HD Real variance(Real s) const { return floor * floor + std::exp(s); }
+  HD Real variance(Real s) const { return floor * floor + elbo::exp(s); }
   HD Real log_prob(Real x, Vec<2> p) const {
     const Real v = variance(p[1]);
     return -(Real(1.8378770664093454836) + std::log(v) + square(x - p[0]) / v) / 2;
   }
   HD Vec<2> score(Real x, Vec<2> p) const {
     const Real v = variance(p[1]), d = x - p[0];
-    return {d / v, (d * d / v - 1) * (std::exp(p[1]) / v) / 2};
+    return {d / v, (d * d / v - 1) * (elbo::exp(p[1]) / v) / 2};
   }
   HD Real mean(Vec<2> p) const { return p[0]; }
   template <class Draw>

@@ -43,7 +43,7 @@ struct StepDecay {
 
 using Schedule = std::variant<Constant, WarmUp, Cosine, StepDecay>;
 
-HD inline Real at(const Schedule& schedule, std::uint64_t step) {
+HD Real at(const Schedule& schedule, std::uint64_t step) {
   return open(schedule, [&](const auto& s) { return s.at(step); });
 }
 

@@ -22,7 +22,7 @@ struct SampleManyBody {
   HD Real operator()(int r, int unit) const {
     const int b = r / op.noise.samples;
     const Real s = op.q(b, 2 * unit + 1), e = op.noise.normal(r, unit);
-    const Real z = op.q(b, 2 * unit) + std::exp(s / 2) * e;
+    const Real z = op.q(b, 2 * unit) + elbo::exp(s / 2) * e;
     op.z(r, unit) = z;
     return (e * e + s - z * z) / 2;
   }

@@ -1,4 +1,6 @@
 #pragma once
+#include <type_traits>
+
 #include "kernels/math/likelihoods.h"
 #include "kernels/state.h"
 
@@ -25,41 +27,62 @@ struct Observe {
   }
 };
 
-template <class Law, int K>
+/// `known` tells at compile time which matrices are there (bits of Part), or -1: look at run time.
+template <class Law, int K, int known = -1>
 struct ObserveBody {
   static constexpr int width = K;
   static constexpr bool sums = true;
   static_assert(K == Law::parameters || K + 1 == Law::parameters);
+  enum Part { bias = 1, stored = 2, upstream = 4, score = 8, side_score = 16, terms = 32 };
   Observe op;
   Law law;
 
-  HD Real operator()(int r, int c, Vec<K> v) const {
-    Vec<Law::parameters> p;
-    for (int k = 0; k < K; ++k) {
-      p[k] = op.bias.present() ? v[k] + op.bias(0, c * K + k) : v[k];
-      if (op.stored.present()) op.stored(r, c * K + k) = p[k];
-    }
-    if constexpr (K < Law::parameters) p[K] = op.side(0, op.side.columns == 1 ? 0 : c);
-    const Real x = op.x(r / op.repeat, c);
-    if (op.score.present()) {
-      const Real weight = op.upstream.present() ? op.upstream(r, 0) : op.scale.value();
-      const auto score = law.score(x, p);
-      for (int k = 0; k < K; ++k) op.score(r, c * K + k) = weight * score[k];
-      if constexpr (K < Law::parameters)
-        if (op.side_score.present()) op.side_score(r, c) = weight * score[K];
-    }
-    return op.terms.present() ? law.log_prob(x, p) : Real(0);
+  HD bool has(Part part, const Matrix& m) const {
+    return known < 0 ? m.present() : (known & part) != 0;
   }
+
+  /// The body within one row: what is the same for all its scalars is worked out once.
+  struct Row {
+    const ObserveBody& body;
+    int r, datum;
+    Real weight;
+
+    HD Real operator()(int c, Vec<K> v) const {
+      const Observe& op = body.op;
+      Vec<Law::parameters> p;
+      for (int k = 0; k < K; ++k) {
+        p[k] = body.has(bias, op.bias) ? v[k] + op.bias(0, c * K + k) : v[k];
+        if (body.has(stored, op.stored)) op.stored(r, c * K + k) = p[k];
+      }
+      if constexpr (K < Law::parameters) p[K] = op.side(0, op.side.columns == 1 ? 0 : c);
+      const Real x = op.x(datum, c);
+      if (body.has(score, op.score)) {
+        const auto slope = body.law.score(x, p);
+        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = weight * slope[k];
+        if constexpr (K < Law::parameters)
+          if (body.has(side_score, op.side_score)) op.side_score(r, c) = weight * slope[K];
+      }
+      return body.has(terms, op.terms) ? body.law.log_prob(x, p) : Real(0);
+    }
+  };
+  HD Row row(int r) const {
+    Real weight = 0;
+    if (has(score, op.score))
+      weight = has(upstream, op.upstream) ? op.upstream(r, 0) : op.scale.value();
+    return {*this, r, r / op.repeat, weight};
+  }
+  HD Real operator()(int r, int c, Vec<K> v) const { return row(r)(c, v); }
 };
 
-/// Calls f with the body of this law and of as many parameters as its decoder gives.
+/// Calls f(the law, how many of its parameters the decoder gives as an integral_constant).
 template <class F>
-void open_observe(const Observe& op, F&& f) {
+void open_law(const Observe& op, F&& f) {
   std::visit(
       [&]<class Law>(const Law& law) {
-        if constexpr (Law::parameters > 1)
-          if (op.side.present()) return f(ObserveBody<Law, Law::parameters - 1>{op, law});
-        f(ObserveBody<Law, Law::parameters>{op, law});
+        constexpr int K = Law::parameters;
+        if constexpr (K > 1)
+          if (op.side.present()) return f(law, std::integral_constant<int, K - 1>{});
+        f(law, std::integral_constant<int, K>{});
       },
       op.law);
 }

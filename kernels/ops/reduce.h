@@ -48,6 +48,11 @@ struct RowSum {
   void views(auto&& visit) { visit(in, Access::read), visit(out, Access::write); }
 };
 
+struct RowSumBody {
+  RowSum op;
+  HD Real operator()(int r, int c) const { return op.in(r, c); }
+};
+
 /// loss [1,1] = Σ_i weight_i · mean over rows of (sum of a row of term i), in nats per datum.
 ///
 /// totals (in device memory, double) grow by the unweighted sums, totals[count] by the rows, so
