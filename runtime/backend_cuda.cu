@@ -49,7 +49,8 @@ class Graph final : public Recording {
 class Cuda final : public Backend {
  public:
   Cuda(int index, Precision precision)
-      : index_(index), stream_(std::make_shared<Stream>(index)),
+      : index_(index),
+        stream_(std::make_shared<Stream>(index)),
         ops_(cuda_ops(precision, stream_->stream)) {}
 
   const Ops& ops() const override { return *ops_; }

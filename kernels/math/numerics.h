@@ -5,7 +5,7 @@
 #include <variant>
 
 #ifdef __CUDACC__
-#define HD __host__ __device__
+#define HD __host__ __device__ __forceinline__
 #else
 // Formulas stand in loops that are vectorised only if everything in them is inlined.
 #define HD [[gnu::always_inline]] inline

@@ -1,0 +1,68 @@
+#include "app/config_file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "app/options.h"
+
+namespace elbo {
+
+namespace {
+
+std::string scalar_text(const toml::node& node, const std::string& where) {
+  if (const auto* text = node.as_string()) return text->get();
+  std::ostringstream out;
+  out.precision(17);
+  if (const auto* integer = node.as_integer()) out << integer->get();
+  else if (const auto* number = node.as_floating_point()) out << number->get();
+  else if (const auto* truth = node.as_boolean()) out << (truth->get() ? "true" : "false");
+  else throw UsageError(where + ": expected a string, a number, a truth value or a list of them");
+  return out.str();
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> read_config(const std::string& path) {
+  if (!std::filesystem::is_regular_file(path))
+    throw UsageError(path + ": there is no such config file");
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    std::ostringstream text;
+    text << path << ", line " << error.source().begin.line << ": " << error.description();
+    throw UsageError(text.str());
+  }
+  std::vector<std::pair<unsigned, std::pair<std::string, std::string>>> by_line;
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    const unsigned line = node.source().begin.line;
+    const std::string where = path + ", line " + std::to_string(line) + ": " + name;
+    std::string value;
+    if (const toml::array* list = node.as_array()) {
+      for (const toml::node& entry : *list)
+        value += (value.empty() ? "" : ",") + scalar_text(entry, where);
+      if (value.empty()) value = "none";
+    } else {
+      value = scalar_text(node, where);
+    }
+    by_line.push_back({line, {name, value}});
+  }
+  std::stable_sort(by_line.begin(), by_line.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (auto& [line, entry] : by_line) entries.push_back(std::move(entry));
+  return entries;
+}
+
+std::string to_toml(const nlohmann::ordered_json& settings) {
+  std::string text;
+  // A flat JSON object's scalars and lists are written as TOML writes them.
+  for (const auto& [key, value] : settings.items()) text += key + " = " + value.dump() + "\n";
+  return text;
+}
+
+}  // namespace elbo

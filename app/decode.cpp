@@ -1,0 +1,20 @@
+#include "app/options.h"
+#include "data/npy.h"
+#include "models/evaluation.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+int run(const DecodeCommand& c) {
+  const RunDirectory folder(c.run);
+  const Device device = device_named(c.device, folder);
+  const Model model = folder.load_model(device);
+  const Dataset latents = read_npy(c.latents);
+  require(latents.columns == model.config().latent, c.latents, ": has ", latents.columns,
+          " columns, the model has ", model.config().latent, " latent units");
+  const std::vector<float> x = model.mean(decode(model, latents.values()));
+  write_npy(c.out, latents.rows, model.config().observed, x.data());
+  return 0;
+}
+
+}  // namespace elbo

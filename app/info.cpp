@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/options.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The planned step needs only the width of the data, not the data.
+std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const ModelConfig& config) {
+  const TrainCommand train = stored_command(folder);
+  const Device device = device_named(c.device, train);
+  const Model model(device, config, 0);
+  Dataset data;
+  data.source = "plan";
+  data.rows = train.batch;
+  data.columns = config.observed;
+  data.floats.resize(std::size_t(data.rows) * data.columns);
+  Batches batches(device, data, 0);
+  const Trainer trainer([&](const Tensor& x, const Noise& noise) { return model(x, noise); },
+                        model.parameters(), batches, training_options(train, data.rows));
+  return trainer.program().describe();
+}
+
+}  // namespace
+
+int run(const InfoCommand& c) {
+  const RunDirectory folder(c.run);
+  const StoredModel stored = folder.stored_model();
+  const Model model(Device::cpu(), stored.config, 0);
+  long parameters = 0;
+  for (const Parameter& p : model.parameters())
+    parameters += long(p.tensor.rows()) * p.tensor.columns();
+
+  const Json config = settings(stored_command(folder));
+  for (const auto& [key, value] : config.items())
+    std::cout << fmt::format("{:<22}{}\n", key,
+                             value.is_string() ? value.get<std::string>() : value.dump());
+  std::cout << fmt::format("{:<22}{}\n", "observed", stored.config.observed)
+            << fmt::format("{:<22}{}\n", "parameters", parameters);
+  const Checkpoint state = folder.load_checkpoint();
+  std::cout << fmt::format("{:<22}{}{}\n", "epochs done", state.epochs_done,
+                           folder.has(RunDirectory::report) ? "" : " (not finished)");
+  const Json last = state.history.empty() ? Json::object() : Json::parse(state.history.back());
+  for (const auto& [key, value] : last.items())
+    if (key != "epoch" && !value.is_null())
+      std::cout << fmt::format("{:<22}{:.6g}\n", key, value.get<double>());
+  if (c.plan) std::cout << '\n' << plan_of(c, folder, stored.config);
+  return 0;
+}
+
+}  // namespace elbo

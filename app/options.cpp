@@ -1,0 +1,367 @@
+#include "app/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/config_file.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<int> widths(const std::string& text) {
+  if (text == "none") return {};
+  std::vector<int> list;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const auto first = part.find_first_not_of(' ');
+    const auto last = part.find_last_not_of(' ');
+    int width = 0;
+    const char* begin = part.data() + (first == std::string::npos ? part.size() : first);
+    const char* end = part.data() + (last == std::string::npos ? part.size() : last + 1);
+    const auto [stop, error] = std::from_chars(begin, end, width);
+    if (error != std::errc() || stop != end || width < 1)
+      throw UsageError("--hidden: '" + text +
+                       "' is not a list of widths >= 1 such as 400,200, nor none");
+    list.push_back(width);
+  }
+  if (list.empty() || text.back() == ',')
+    throw UsageError("--hidden: '" + text + "' is not a list of widths such as 400,200, nor none");
+  return list;
+}
+
+/// A finite number that is at least (or above) `least`.
+CLI::Validator number_from(double least, bool or_equal) {
+  std::ostringstream wanted;
+  wanted << "a number " << (or_equal ? ">= " : "> ") << least;
+  return CLI::Validator(
+      [=, wanted = wanted.str()](std::string& text) -> std::string {
+        double value = 0;
+        const char *first = text.data(), *last = text.data() + text.size();
+        const auto [end, error] = std::from_chars(first, last, value);
+        const bool fits = error == std::errc() && end == last && std::isfinite(value) &&
+                          (or_equal ? value >= least : value > least);
+        return fits ? "" : "'" + text + "' is not " + wanted;
+      },
+      "");
+}
+
+/// A whole number from `least` that fits its type.
+template <class Integer>
+CLI::Validator whole_from(Integer least) {
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        Integer value = 0;
+        const char *first = text.data(), *last = text.data() + text.size();
+        const auto [end, error] = std::from_chars(first, last, value);
+        const bool fits = error == std::errc() && end == last && value >= least;
+        return fits ? "" : "'" + text + "' is not a whole number >= " + std::to_string(least);
+      },
+      "");
+}
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(
+      [words = std::move(words)](std::string& text) -> std::string {
+        std::string all;
+        for (const std::string& word : words) {
+          if (text == word) return "";
+          all += (all.empty() ? "" : ", ") + word;
+        }
+        return "'" + text + "' is none of " + all;
+      },
+      "");
+}
+
+void add_device(CLI::App* command, std::string& device) {
+  command->add_option("--device", device, "auto (a GPU if there is one), cpu, cuda, cuda:K, simt")
+      ->capture_default_str();
+}
+
+void add_seed(CLI::App* command, std::uint64_t& seed, const std::string& what) {
+  // TOML's whole numbers end at 2^63 - 1.
+  command->add_option("--seed", seed, what)->check(whole_from<long>(0))->capture_default_str();
+}
+
+void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
+  const auto add = [&](const char* name, auto& value, const std::string& what) {
+    return app->add_option(name, value, what)->capture_default_str();
+  };
+  app->add_option("data,--data", c.data, "a data file, or builtin:NAME");
+  app->add_option("--config", c.config, "TOML file with these names as keys; flags go before it");
+  add("--model", c.model.model, "vae or ae")->check(one_of({"vae", "ae"}));
+  add("--hidden", hidden, "widths of the hidden layers, outermost first: 400,200; or none");
+  add("--latent", c.model.latent, "latent units")->check(whole_from<int>(1));
+  add("--activation", c.model.activation, "between layers")->check(one_of(activation_names()));
+  add("--likelihood", c.model.likelihood, "bernoulli (values 0..1) or gaussian")
+      ->check(one_of({"bernoulli", "gaussian"}));
+  add("--sigma", c.model.sigma, "of a gaussian: fixed:NUMBER, shared, feature or datum");
+  add("--beta", c.beta, "weight of the KL term")->check(number_from(0, true));
+  add("--beta-warmup", c.beta_warmup, "epochs over which beta rises from 0")
+      ->check(whole_from<int>(0));
+  add("--epochs", c.epochs, "passes over the data")->check(whole_from<int>(1));
+  add("--batch", c.batch, "data per step")->check(whole_from<int>(1));
+  add("--lr", c.rate, "learning rate")->check(number_from(0, false));
+  add("--lr-schedule", c.rate_schedule, "constant, cosine (to 0), or step (x 0.1 each third)")
+      ->check(one_of({"constant", "cosine", "step"}));
+  add("--optimizer", c.optimizer, "adam, adamw (decay 0.01) or sgd")
+      ->check(one_of({"adam", "adamw", "sgd"}));
+  add("--clip", c.clip, "largest norm of the gradient; 0: any")->check(number_from(0, true));
+  add_seed(app, c.seed, "of weights, order and noise");
+  add_device(app, c.device);
+  add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
+      ->check(one_of({"fp32", "tf32", "bf16"}));
+  app->add_option("--valid", c.valid, "validation data, or the fraction of DATA to hold out");
+  app->add_option("--out", c.out, "run folder [runs/<name of the data>]");
+  app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
+  app->add_flag("--force", c.force, "replace what Elbo wrote into the run folder before");
+}
+
+/// A file's name that holds wherever a later command is run.
+std::string lasting(const std::string& data) {
+  std::error_code none;
+  return fs::exists(data, none) ? fs::absolute(data, none).lexically_normal().string() : data;
+}
+
+/// Sets every option of the file that nothing before it has set.
+void apply_config(CLI::App* command, const std::string& path) {
+  for (const auto& [key, value] : read_config(path)) {
+    CLI::Option* option = command->get_option_no_throw("--" + key);
+    static const std::vector<std::string> only_flags{"help", "config", "resume", "force"};
+    if (!option || std::count(only_flags.begin(), only_flags.end(), key))
+      throw UsageError(path + ": unknown key '" + key + "'");
+    if (option->count() > 0) continue;
+    try {
+      option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(path + ": " + error.what());
+    }
+  }
+}
+
+std::string default_out(const std::string& data) {
+  std::string name = data.starts_with("builtin:") ? data.substr(8) : fs::path(data).stem().string();
+  name = name.substr(0, name.find('?'));
+  return (fs::path("runs") / (name.empty() ? "run" : name)).string();
+}
+
+void check_words_that_belong_together(const TrainCommand& c) {
+  ModelConfig gaussian = c.model;
+  gaussian.observed = 1, gaussian.likelihood = "gaussian";
+  try {
+    observation(gaussian);
+  } catch (const Error& error) {
+    throw UsageError(std::string("--sigma: ") + error.what());
+  }
+  const TrainCommand defaults;
+  if (c.model.likelihood != "gaussian" && c.model.sigma != defaults.model.sigma)
+    throw UsageError("--sigma " + c.model.sigma + ": only --likelihood gaussian has a sigma");
+  if (c.model.model != "vae" && (c.beta != defaults.beta || c.beta_warmup > 0))
+    throw UsageError("--beta, --beta-warmup: only --model vae has a KL term");
+}
+
+void finish_train(CLI::App* command, TrainCommand& c, const std::string& hidden) {
+  if (!c.config.empty()) apply_config(command, c.config);
+  if (c.out.empty() && !c.data.empty()) c.out = default_out(c.data);
+  if (c.resume && c.force) throw UsageError("--resume and --force exclude each other");
+  if (c.resume && !c.out.empty()) {
+    const fs::path stored = RunDirectory(c.out).path(RunDirectory::config_toml);
+    require(fs::is_regular_file(stored), c.out, ": there is no run to resume");
+    apply_config(command, stored.string());
+  }
+  if (c.data.empty()) throw UsageError("DATA is missing: name a data file, or builtin:digits");
+  c.data = lasting(c.data), c.valid = lasting(c.valid);
+  c.model.hidden = widths(hidden);
+  check_words_that_belong_together(c);
+}
+
+std::string shell_line(int argc, const char* const* argv) {
+  std::string line = "elbo";
+  const std::string plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+      line += " " + word;
+      continue;
+    }
+    line += " '";
+    for (char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += "'";
+  }
+  return line;
+}
+
+}  // namespace
+
+TrainCommand stored_command(const RunDirectory& folder) {
+  const std::string file = folder.path(RunDirectory::config_toml).string();
+  require(fs::is_regular_file(file), folder.folder().string(),
+          fs::is_directory(folder.folder()) ? ": is not a run (it has no config.toml)"
+                                            : ": there is no such run");
+  const char* const words[] = {"elbo", "train", "--config", file.c_str()};
+  try {
+    return std::get<TrainCommand>(parse_command(4, words));
+  } catch (const UsageError& error) {
+    fail(error.what());  // the file's mistake, not the command's
+  }
+}
+
+Device device_named(const std::string& name, const TrainCommand& c) {
+  const Precision precision = c.precision == "fp32"   ? Precision::fp32
+                              : c.precision == "bf16" ? Precision::bf16
+                                                      : Precision::tf32;
+  const Device device = Device::named(name, precision);
+  require(precision != Precision::bf16 || device.name() != "cpu",
+          "--precision bf16: the cpu computes in fp32 only");
+  return device;
+}
+
+TrainingOptions training_options(const TrainCommand& c, long rows) {
+  const long batch = std::min<long>(c.batch, rows);
+  const std::uint64_t per_epoch = std::uint64_t((rows + batch - 1) / batch);
+  const std::uint64_t total = per_epoch * std::uint64_t(c.epochs);
+  TrainingOptions options;
+  options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;
+  options.clip = Real(c.clip);
+  const Real rate = Real(c.rate), beta = Real(c.beta);
+  if (c.rate_schedule == "constant") options.rate = Constant{rate};
+  if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};
+  if (c.rate_schedule == "step") options.rate = StepDecay{.value = rate, .every = (total + 2) / 3};
+  options.beta = c.beta_warmup > 0
+                     ? Schedule(WarmUp{beta, per_epoch * std::uint64_t(c.beta_warmup)})
+                     : Schedule(Constant{beta});
+  if (c.optimizer == "adam") options.rule = Adam{};
+  if (c.optimizer == "adamw") options.rule = Adam{.decoupled_decay = 0.01};
+  if (c.optimizer == "sgd") options.rule = Sgd{};
+  return options;
+}
+
+nlohmann::ordered_json settings(const TrainCommand& c) {
+  nlohmann::ordered_json s;
+  s["data"] = c.data;
+  if (!c.valid.empty()) s["valid"] = c.valid;
+  s["model"] = c.model.model;
+  s["hidden"] = c.model.hidden;
+  s["latent"] = c.model.latent;
+  s["activation"] = c.model.activation;
+  s["likelihood"] = c.model.likelihood;
+  s["sigma"] = c.model.sigma;
+  s["beta"] = c.beta;
+  s["beta-warmup"] = c.beta_warmup;
+  s["epochs"] = c.epochs;
+  s["batch"] = c.batch;
+  s["lr"] = c.rate;
+  s["lr-schedule"] = c.rate_schedule;
+  s["optimizer"] = c.optimizer;
+  s["clip"] = c.clip;
+  s["seed"] = c.seed;
+  s["device"] = c.device;
+  s["precision"] = c.precision;
+  return s;
+}
+
+Command parse_command(int argc, const char* const* argv) {
+  CLI::App app{"Elbo trains autoencoders and variational autoencoders.", "elbo"};
+  app.set_version_flag("--version", std::string("elbo ") + version);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(26);
+  app.footer("Losses are in nats per datum, summed over features. elbo COMMAND --help says more.\n"
+             "Exit codes: 0 done, 1 run-time error, 2 wrong usage, 130/143 interrupted.");
+
+  TrainCommand train;
+  std::string hidden = "400";
+  CLI::App* on_train = app.add_subcommand("train", "train a model on a data file");
+  add_train(on_train, train, hidden);
+
+  EvaluateCommand evaluate;
+  CLI::App* on_evaluate = app.add_subcommand("evaluate", "the bound, and the likelihood, of data");
+  on_evaluate->add_option("run", evaluate.run, "run folder")->required();
+  on_evaluate->add_option("--data", evaluate.data, "data to evaluate [those of the run]");
+  on_evaluate
+      ->add_option("--importance-samples", evaluate.importance_samples,
+                   "estimate the negative log-likelihood with so many samples a datum")
+      ->check(whole_from<int>(1));
+  on_evaluate->add_option("--limit", evaluate.limit, "only the first so many data")
+      ->check(whole_from<long>(1));
+  add_seed(on_evaluate, evaluate.seed, "of the noise");
+  add_device(on_evaluate, evaluate.device);
+  on_evaluate->add_flag("--json", evaluate.json, "print JSON");
+
+  EncodeCommand encode;
+  CLI::App* on_encode = app.add_subcommand("encode", "latents of data");
+  on_encode->add_option("run", encode.run, "run folder")->required();
+  on_encode->add_option("data", encode.data, "data to encode")->required();
+  on_encode->add_option("--out", encode.out, "file.npy")->required();
+  on_encode->add_option("--what", encode.what, "mean, logvar or sample")
+      ->check(one_of({"mean", "logvar", "sample"}))->capture_default_str();
+  add_seed(on_encode, encode.seed, "of the noise of --what sample");
+  add_device(on_encode, encode.device);
+
+  DecodeCommand decode;
+  CLI::App* on_decode = app.add_subcommand("decode", "expected data of latents");
+  on_decode->add_option("run", decode.run, "run folder")->required();
+  on_decode->add_option("latents", decode.latents, "file.npy, one row a datum")->required();
+  on_decode->add_option("--out", decode.out, "file.npy")->required();
+  add_device(on_decode, decode.device);
+
+  ReconstructCommand reconstruct;
+  CLI::App* on_reconstruct = app.add_subcommand("reconstruct", "data, encoded and decoded");
+  on_reconstruct->add_option("run", reconstruct.run, "run folder")->required();
+  on_reconstruct->add_option("data", reconstruct.data, "data")->required();
+  on_reconstruct->add_option("--out", reconstruct.out, "file.npy, or file.png")->required();
+  add_device(on_reconstruct, reconstruct.device);
+
+  SampleCommand sample;
+  CLI::App* on_sample = app.add_subcommand("sample", "new data from the prior");
+  on_sample->add_option("run", sample.run, "run folder")->required();
+  on_sample->add_option("-n,--count", sample.count, "how many")->check(whole_from<long>(1))
+      ->capture_default_str();
+  on_sample
+      ->add_option("--mode", sample.mode,
+                   "mean: expected data; sample: drawn data; params: the decoder's parameters")
+      ->check(one_of({"mean", "sample", "params"}))->capture_default_str();
+  add_seed(on_sample, sample.seed, "of the draws");
+  on_sample->add_option("--out", sample.out, "file.npy, or file.png")->required();
+  add_device(on_sample, sample.device);
+
+  InfoCommand info;
+  CLI::App* on_info = app.add_subcommand("info", "what a run is");
+  on_info->add_option("run", info.run, "run folder")->required();
+  on_info->add_flag("--plan", info.plan, "list the planned operations of a training step");
+  add_device(on_info, info.device);
+
+  try {
+    if (argc < 2) throw UsageError("a command is missing; elbo --help names them");
+    const auto commands = app.get_subcommands({});
+    const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+    if (argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), named))
+      throw UsageError("there is no such command; elbo --help names them");
+    app.parse(argc, argv);
+    if (*on_train) finish_train(on_train, train, hidden);
+  } catch (const CLI::Success& success) {
+    std::ostringstream out, errors;
+    app.exit(success, out, errors);
+    return Text{out.str()};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  if (*on_train) {
+    train.line = shell_line(argc, argv);
+    return train;
+  }
+  if (*on_evaluate) return evaluate;
+  if (*on_encode) return encode;
+  if (*on_decode) return decode;
+  if (*on_reconstruct) return reconstruct;
+  if (*on_sample) return sample;
+  return info;
+}
+
+}  // namespace elbo

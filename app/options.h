@@ -1,0 +1,101 @@
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <variant>
+
+#include "models/run_directory.h"
+#include "runtime/error.h"
+
+namespace elbo {
+
+/// A mistake on the command line or in a config file: exit code 2.
+struct UsageError : Error {
+  using Error::Error;
+};
+
+/// One struct for each command, with the defaults that its help shows.
+struct TrainCommand {
+  std::string data, valid, out, config;
+  ModelConfig model;
+  double beta = 1;
+  int beta_warmup = 0;  // epochs
+  int epochs = 10, batch = 128;
+  double rate = 1e-3;
+  std::string rate_schedule = "constant", optimizer = "adam";
+  double clip = 0;
+  std::uint64_t seed = 0;
+  std::string device = "auto", precision = "tf32";
+  bool resume = false, force = false;
+  std::string line;  // the command as it was typed, for the report
+};
+
+struct EvaluateCommand {
+  std::string run, data, device = "auto";
+  int importance_samples = 0;
+  long limit = 0;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+struct EncodeCommand {
+  std::string run, data, out, what = "mean", device = "auto";
+  std::uint64_t seed = 0;
+};
+
+struct DecodeCommand {
+  std::string run, latents, out, device = "auto";
+};
+
+struct ReconstructCommand {
+  std::string run, data, out, device = "auto";
+};
+
+struct SampleCommand {
+  std::string run, out, mode = "mean", device = "auto";
+  long count = 64;
+  std::uint64_t seed = 0;
+};
+
+struct InfoCommand {
+  std::string run, device = "auto";
+  bool plan = false;
+};
+
+/// What --help and --version print.
+struct Text {
+  std::string text;
+};
+
+using Command = std::variant<Text, TrainCommand, EvaluateCommand, EncodeCommand, DecodeCommand,
+                             ReconstructCommand, SampleCommand, InfoCommand>;
+
+/// The command that the arguments give; for `train`, a flag goes before the config file, the file
+/// before the config of the run that is resumed, that before the defaults.
+/// Errors: UsageError.
+Command parse_command(int argc, const char* const* argv);
+
+/// What decides a training, by the names of the flags; config.toml and the checkpoint hold it.
+nlohmann::ordered_json settings(const TrainCommand&);
+
+/// The command that config.toml of a run stands for.  Errors: there is none, or it was changed.
+TrainCommand stored_command(const RunDirectory&);
+
+/// A device by name; its precision is that of the training.
+/// Errors: runtime/device.h; bf16 on a device that has none.
+Device device_named(const std::string& name, const TrainCommand&);
+inline Device device_named(const std::string& name, const RunDirectory& folder) {
+  return device_named(name, stored_command(folder));
+}
+
+/// What the words mean for a training on so many data.
+TrainingOptions training_options(const TrainCommand&, long rows);
+
+int run(const TrainCommand&);
+int run(const EvaluateCommand&);
+int run(const EncodeCommand&);
+int run(const DecodeCommand&);
+int run(const ReconstructCommand&);
+int run(const SampleCommand&);
+int run(const InfoCommand&);
+
+}  // namespace elbo

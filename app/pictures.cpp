@@ -1,0 +1,59 @@
+#include "app/pictures.h"
+
+#include <algorithm>
+
+#include "app/options.h"
+#include "data/png.h"
+#include "models/evaluation.h"
+
+namespace elbo {
+
+std::vector<float> prior_latents(const Model& model, long count, std::uint64_t seed) {
+  require(model.variational(), "an autoencoder has no prior to sample from; train --model vae");
+  // The highest sample number, so that these are not the draws of any training step.
+  const std::uint32_t stream = std::uint32_t(Stream::latent) << 24 | 0xffffff;
+  const int units = model.config().latent;
+  std::vector<float> z;
+  z.reserve(std::size_t(count) * units);
+  for (long i = 0; i < count; ++i)
+    for (int u = 0; u < units; ++u)
+      z.push_back(float(Philox::at(u / 4, std::uint32_t(i), stream, 0, seed).normal(u % 4)));
+  return z;
+}
+
+void write_samples(const std::string& png, const Model& model, int height, int width,
+                   std::uint64_t seed) {
+  constexpr int count = 64, columns = 16;
+  const std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed)));
+  write_png_grid(png, x.data(), count, height, width, columns);
+}
+
+void write_reconstructions(const std::string& png, const Dataset& data,
+                           const std::vector<float>& reconstructed) {
+  constexpr long columns = 16;
+  const long shown = long(reconstructed.size()) / data.columns;
+  const std::vector<float> x = data.values();
+  std::vector<float> grid;
+  const float black = 0;
+  for (long first = 0; first < shown; first += columns) {
+    const long n = std::min(columns, shown - first);
+    for (const std::vector<float>* row : {&x, &reconstructed}) {
+      const auto begin = row->begin() + first * data.columns;
+      grid.insert(grid.end(), begin, begin + n * data.columns);
+      // A short last row is filled up, so that the row below starts at the left.
+      if (shown > columns) grid.insert(grid.end(), std::size_t((columns - n) * data.columns), black);
+    }
+  }
+  write_png_grid(png, grid.data(), long(grid.size()) / data.columns, data.image_height,
+                 data.image_width, int(std::min(columns, shown)));
+}
+
+bool ends_in_png(const std::string& path) { return path.ends_with(".png"); }
+
+void require_output(const std::string& path, bool images) {
+  if (!path.ends_with(".npy") && !ends_in_png(path))
+    throw UsageError("--out: '" + path + "' ends in neither .npy nor .png");
+  require(!ends_in_png(path) || images, path, ": the data are no images; write a .npy file");
+}
+
+}  // namespace elbo

@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "models/model.h"
+
+namespace elbo {
+
+/// z ~ N(0, I), row-major [count, latent]; datum i of a seed is the same whatever the count.
+/// Errors: the model has no prior.
+std::vector<float> prior_latents(const Model&, long count, std::uint64_t seed);
+
+/// A grid of E[x] at draws from the prior, and data above their reconstructions [N,C].
+void write_samples(const std::string& png, const Model&, int height, int width, std::uint64_t seed);
+void write_reconstructions(const std::string& png, const Dataset&,
+                           const std::vector<float>& reconstructed);
+
+bool ends_in_png(const std::string& path);
+/// Errors: neither .npy nor .png; .png although the data are no images.
+void require_output(const std::string& path, bool images);
+
+}  // namespace elbo

@@ -1,0 +1,89 @@
+#include "app/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace elbo {
+
+namespace {
+
+/// Cuts to the terminal's width: a line that wraps could not be written anew.
+std::string fitted(std::string line) {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  const std::size_t width = known ? size.ws_col - 1u : 79u;
+  if (line.size() > width) line.resize(width);
+  return line;
+}
+
+}  // namespace
+
+std::string short_count(double n) {
+  if (n >= 1e9) return fmt::format("{:.3g}G", n / 1e9);
+  if (n >= 1e6) return fmt::format("{:.3g}M", n / 1e6);
+  if (n >= 1e4) return fmt::format("{:.3g}k", n / 1e3);
+  return fmt::format("{:.0f}", n);
+}
+
+std::string duration(double seconds) {
+  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+  const long s = std::lround(seconds);
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
+  return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
+}
+
+ProgressLine::ProgressLine(int epochs, long rows, bool variational)
+    : epochs_(epochs), rows_(rows), variational_(variational),
+      terminal_(isatty(STDERR_FILENO) == 1) {}
+
+std::string ProgressLine::means(const Means& m) const {
+  if (!variational_) return fmt::format("log-likelihood {:.4g}", m.log_likelihood);
+  return fmt::format("ELBO {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.elbo, m.log_likelihood,
+                     m.kl);
+}
+
+std::string ProgressLine::bar(int epoch, long position) const {
+  constexpr int width = 16;
+  const int filled = int(width * double(position) / double(rows_));
+  return fmt::format("epoch {}/{} [{:#<{}}{:-<{}}]", epoch, epochs_, "", filled, "",
+                     width - filled);
+}
+
+void ProgressLine::rewrite(std::string line) {
+  std::fprintf(stderr, "\r%s\x1b[K", fitted(std::move(line)).c_str());
+  std::fflush(stderr);
+  open_ = true;
+}
+
+void ProgressLine::within(int epoch, const Means& now, long seen, double seconds) {
+  if (!terminal_ || seconds <= 0 || seen <= 0) return;
+  const double rate = double(seen) / seconds;
+  const double left = double(epochs_ - epoch) * double(rows_) + double(rows_ - now.count);
+  rewrite(fmt::format("{} {}  {} data/s  ETA {}", bar(epoch, now.count), means(now),
+                      short_count(rate), duration(left / rate)));
+}
+
+void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& valid,
+                         double data_per_second) {
+  const std::string name = variational_ ? "ELBO" : "log-likelihood";
+  const std::string held_out = valid ? fmt::format("  valid {} {:.5g}", name, valid->elbo) : "";
+  const std::string rate = short_count(data_per_second);
+  if (terminal_)
+    rewrite(fmt::format("{} {}{}  {} data/s", bar(epoch, rows_), means(m), held_out, rate));
+  else
+    std::fprintf(stderr, "%s\n",
+                 fmt::format("epoch {}/{}  {}{}  {} data/s", epoch, epochs_, means(m), held_out,
+                             rate).c_str());
+}
+
+void ProgressLine::end() {
+  if (open_) std::fputc('\n', stderr);
+  open_ = false;
+}
+
+}  // namespace elbo

@@ -1,0 +1,36 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "models/trainer.h"
+
+namespace elbo {
+
+/// What a training says on standard error: on a terminal one line that is written anew; elsewhere
+/// one line an epoch.
+class ProgressLine {
+ public:
+  ProgressLine(int epochs, long rows, bool variational);
+
+  /// In epoch `epoch` (from 1), after `seconds` that went into `seen` data.
+  void within(int epoch, const Means&, long seen, double seconds);
+  void after(int epoch, const Means&, const std::optional<Means>& valid, double data_per_second);
+  /// Ends the line, so that something else can be written.
+  void end();
+
+ private:
+  std::string bar(int epoch, long position) const;
+  std::string means(const Means&) const;
+  void rewrite(std::string line);
+
+  int epochs_;
+  long rows_;
+  bool variational_, terminal_, open_ = false;
+};
+
+/// 41200 → 41.2k
+std::string short_count(double);
+/// 75 → 1 min 15 s
+std::string duration(double seconds);
+
+}  // namespace elbo

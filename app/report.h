@@ -1,0 +1,25 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "models/evaluation.h"
+
+namespace elbo {
+
+/// All that the report of a training tells.
+struct Report {
+  TrainCommand command;
+  StoredModel model;
+  std::vector<std::string> history;  // lines of metrics.jsonl
+  Encoded latents;                   // of the data shown
+  std::vector<int> labels;           // of the same data, or none
+  std::string shown;                 // which data those are
+  std::string device;
+  long parameters = 0, rows = 0, valid_rows = 0;
+};
+
+/// Writes report.html: one file that needs no network.  The grids are taken from the run's PNG.
+void write_report(const RunDirectory&, const Report&);
+
+}  // namespace elbo

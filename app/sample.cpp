@@ -1,0 +1,35 @@
+#include <cmath>
+
+#include "app/options.h"
+#include "app/pictures.h"
+#include "data/npy.h"
+#include "data/png.h"
+#include "models/evaluation.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+int run(const SampleCommand& c) {
+  const RunDirectory folder(c.run);
+  const Device device = device_named(c.device, folder);
+  const StoredModel stored = folder.stored_model();
+  const bool png = ends_in_png(c.out);
+  if (png && c.mode == "params")
+    throw UsageError("--mode params: parameters are no picture; write a .npy file");
+  require_output(c.out, stored.image_height > 0);
+  const Model model = folder.load_model(device);
+  const std::vector<Real> theta = decode(model, prior_latents(model, c.count, c.seed));
+  std::vector<float> x;
+  if (c.mode == "mean") x = model.mean(theta);
+  if (c.mode == "sample") x = model.draw(theta, c.seed);
+  if (c.mode == "params") x.assign(theta.begin(), theta.end());
+  if (png) {
+    const int columns = int(std::ceil(std::sqrt(double(c.count))));
+    write_png_grid(c.out, x.data(), c.count, stored.image_height, stored.image_width, columns);
+  } else {
+    write_npy(c.out, c.count, long(x.size()) / c.count, x.data());
+  }
+  return 0;
+}
+
+}  // namespace elbo

@@ -1,0 +1,277 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "app/config_file.h"
+#include "app/interrupt.h"
+#include "app/metrics.h"
+#include "app/options.h"
+#include "app/pictures.h"
+#include "app/progress.h"
+#include "app/report.h"
+#include "data/atomic_file.h"
+#include "models/evaluation.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct TrainingData {
+  Dataset train;
+  std::optional<Dataset> valid;
+};
+
+/// --valid is a number or names data.
+TrainingData read_data(const TrainCommand& c) {
+  Dataset data = read_dataset(c.data);
+  if (c.valid.empty()) return {std::move(data), {}};
+  std::size_t used = 0;
+  double fraction = 0;
+  try {
+    fraction = std::stod(c.valid, &used);
+  } catch (const std::exception&) {
+  }
+  if (used == c.valid.size()) {
+    Split parts = split(data, fraction, c.seed);
+    return {std::move(parts.train), std::move(parts.valid)};
+  }
+  return {std::move(data), read_dataset(c.valid)};
+}
+
+/// A training that stands still or runs, with everything that it writes.
+class Training {
+ public:
+  Training(const TrainCommand& c, const Device& device, TrainingData data)
+      : command_(c), folder_(c.out), data_(std::move(data)), config_(config_for(c, data_.train)),
+        model_(device, config_, c.seed), options_(training_options(c, data_.train.rows)),
+        batches_(device, data_.train, c.seed), metrics_(folder_),
+        trainer_([this](const Tensor& x, const Noise& noise) { return model_(x, noise); },
+                 model_.parameters(), batches_, options_),
+        progress_(c.epochs, data_.train.rows, model_.variational()) {
+    model_.check_data(data_.train);
+    if (data_.valid) {
+      model_.check_data(*data_.valid);
+      valid_batches_.emplace(device, *data_.valid, c.seed);
+    }
+    state_.data_hash = data_.train.hash();
+    state_.settings = settings(c).dump();
+  }
+
+  void begin() {
+    folder_.clear();
+    write_configs();
+    metrics_.rewrite({});
+    save();
+  }
+
+  /// Errors: the run was made with other data or other settings.
+  void resume() {
+    const Checkpoint stored = folder_.load_checkpoint();
+    require_same_settings(Json::parse(stored.settings));
+    require(stored.data_hash == state_.data_hash, folder_.folder().string(),
+            ": was trained on other data (hash ", stored.data_hash, ", ", data_.train.source,
+            " has ", state_.data_hash, ")");
+    require(stored.epochs_done <= std::uint32_t(command_.epochs), folder_.folder().string(),
+            ": has ", stored.epochs_done, " epochs already, --epochs is ", command_.epochs);
+    folder_.restore(trainer_.optimizer());
+    const std::string now = state_.settings;
+    state_ = stored;
+    state_.settings = now;
+    trainer_.resume(stored.epochs_done, stored.steps, stored.position, stored.totals);
+  }
+
+  bool finished() const {
+    return state_.epochs_done == std::uint32_t(command_.epochs) &&
+           folder_.has(RunDirectory::report);
+  }
+
+  void go_on() {
+    // The report is written last: a run that has one is finished.
+    std::filesystem::remove(folder_.path(RunDirectory::report));
+    write_configs();
+    metrics_.rewrite(state_.history);
+  }
+
+  /// Trains to the last epoch; false if a signal came before.
+  bool train() {
+    while (trainer_.epochs_done() < std::uint32_t(command_.epochs)) {
+      const bool whole = epoch();
+      if (whole) {
+        state_.history.push_back(line_);
+        metrics_.append(line_);
+      }
+      // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
+      const bool last = trainer_.epochs_done() == std::uint32_t(command_.epochs);
+      if (last || interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_) save();
+      if (!last && interrupted()) return progress_.end(), false;
+    }
+    progress_.end();
+    return true;
+  }
+
+  void finish() {
+    folder_.save(model_);
+    constexpr long most_encoded = 4000, most_reconstructed = 64;
+    const Dataset& source = data_.valid ? *data_.valid : data_.train;
+    const Dataset shown = source.slice(0, std::min(source.rows, most_encoded));
+    Batches batches(batches_.device(), shown, command_.seed);
+    if (shown.image_height > 0) {
+      if (model_.variational())
+        write_samples(folder_.path(RunDirectory::samples).string(), model_, shown.image_height,
+                      shown.image_width, command_.seed);
+      write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), shown,
+                            reconstruct(model_, batches, most_reconstructed));
+    }
+    Report report{.command = command_, .model = stored(), .history = state_.history,
+                  .latents = encode(model_, batches, command_.seed), .labels = shown.labels,
+                  .shown = fmt::format("{} {} data", shown.rows,
+                                       data_.valid ? "validation" : "training"),
+                  .device = batches_.device().backend().description()};
+    for (const Parameter& p : model_.parameters())
+      report.parameters += long(p.tensor.rows()) * p.tensor.columns();
+    report.rows = data_.train.rows;
+    report.valid_rows = data_.valid ? data_.valid->rows : 0;
+    write_report(folder_, report);
+  }
+
+  std::string summary() const {
+    const Json last = Json::parse(state_.history.back());
+    std::string means;
+    for (const char* key : {"elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
+      if (!last.at(key).is_null())
+        means += fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key,
+                             last.at(key).get<double>());
+    return fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
+                       state_.history.size(), means);
+  }
+
+ private:
+  static ModelConfig config_for(const TrainCommand& c, const Dataset& data) {
+    ModelConfig config = c.model;
+    config.observed = data.columns;
+    return config;
+  }
+
+  StoredModel stored() const {
+    return {config_, data_.train.image_height, data_.train.image_width};
+  }
+
+  void write_configs() const {
+    const std::string file = folder_.path(RunDirectory::config_toml).string();
+    write_file(file, fmt::format("# Elbo {}.  The same training again: elbo train --config {} "
+                                 "--out NEW\n{}",
+                                 version, file, to_toml(settings(command_))));
+    folder_.save(stored());
+  }
+
+  void require_same_settings(const Json& before) const {
+    const Json now = settings(command_);
+    for (const auto& [key, value] : now.items()) {
+      // The data are compared by content; the others change no step that has been taken.
+      if (key == "data" || key == "valid" || key == "epochs" || key == "device") continue;
+      const Json old = before.value(key, Json());
+      require(old == value, folder_.folder().string(), ": was trained with ", key, " = ",
+              old.dump(), ", this command says ", value.dump());
+    }
+  }
+
+  void save() {
+    const auto start = Clock::now();
+    state_.epochs_done = trainer_.epochs_done(), state_.steps = trainer_.steps();
+    state_.position = trainer_.position(), state_.totals = trainer_.totals();
+    folder_.save(state_, trainer_.optimizer());
+    save_seconds_ = seconds_since(start);
+    saved_at_ = Clock::now();
+  }
+
+  /// One epoch, or the rest of one; false if a signal stopped it.
+  bool epoch() {
+    const std::uint32_t before = trainer_.epochs_done();
+    const long done_before = trainer_.position();
+    const double seconds_before = state_.seconds;
+    const auto start = Clock::now();
+    constexpr double most_without_checkpoint = 300;
+    const Means means = trainer_.epoch([&](const Means& now) {
+      progress_.within(int(before) + 1, now, now.count - done_before, seconds_since(start));
+      return !interrupted() && seconds_since(saved_at_) < most_without_checkpoint;
+    });
+    const double here = seconds_since(start);
+    state_.seconds = seconds_before + here;
+    if (trainer_.epochs_done() == before) {
+      if (interrupted()) return false;
+      save();
+      return epoch();
+    }
+    EpochMetrics m{.epoch = before + 1, .train = means, .valid = {}};
+    if (valid_batches_) m.valid = evaluate(model_, *valid_batches_, command_.seed);
+    require(!m.valid || std::isfinite(m.valid->elbo), "the validation loss after epoch ", m.epoch,
+            " is not finite; a smaller learning rate may help");
+    m.beta = at(options_.beta, trainer_.steps() - 1);
+    m.rate = at(options_.rate, trainer_.steps() - 1);
+    m.seconds = state_.seconds;
+    m.data_per_second = double(data_.train.rows) / std::max(m.seconds, 1e-9);
+    state_.seconds = 0;
+    line_ = to_line(m, model_.variational());
+    progress_.after(int(m.epoch), means, m.valid, m.data_per_second);
+    return true;
+  }
+
+  TrainCommand command_;
+  RunDirectory folder_;
+  TrainingData data_;
+  ModelConfig config_;
+  Model model_;
+  TrainingOptions options_;
+  Batches batches_;
+  std::optional<Batches> valid_batches_;
+  MetricsFiles metrics_;
+  Trainer trainer_;
+  ProgressLine progress_;
+  Checkpoint state_;
+  std::string line_;
+  Clock::time_point saved_at_ = Clock::now();
+  double save_seconds_ = 0;
+};
+
+}  // namespace
+
+int run(const TrainCommand& c) {
+  const RunDirectory folder(c.out);
+  if (!c.resume && !c.force) folder.require_empty();
+  if (c.resume) folder.load_checkpoint();  // says that there is none before the data are read
+  Training training(c, device_named(c.device, c), read_data(c));
+  if (c.resume) {
+    training.resume();
+    if (training.finished()) {
+      std::cout << training.summary() << "\nThis run is finished; a larger --epochs goes on.\n";
+      return 0;
+    }
+    training.go_on();
+  } else {
+    training.begin();
+  }
+  catch_interrupts();
+  if (!training.train()) {
+    std::cerr << "elbo: interrupted; to go on: elbo train --resume --out " << c.out << '\n';
+    return 128 + interrupted();
+  }
+  training.finish();
+  std::cout << training.summary() << '\n';
+  if (const int signal = interrupted()) return 128 + signal;
+  return 0;
+}
+
+}  // namespace elbo

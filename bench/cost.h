@@ -1,0 +1,56 @@
+#pragma once
+#include <algorithm>
+#include <map>
+
+#include "runtime/program.h"
+
+namespace elbo {
+
+/// What an operation must do at the least: the multiplications and additions of its products, and
+/// the bytes of every number that it reads and of every number that it writes, each once.
+/// Functions (exp, log) and draws are not counted.
+struct Cost {
+  double flops = 0, bytes = 0;
+  Cost& operator+=(Cost b) { return flops += b.flops, bytes += b.bytes, *this; }
+};
+
+inline Cost cost(Operation operation) {
+  Cost c;
+  struct Moved {
+    double numbers = 0;
+    bool read = false, written = false;
+  };
+  std::map<const Real*, Moved> matrices;
+  std::visit(
+      [&](auto& o) {
+        o.views([&](const Matrix& m, Access access) {
+          if (!m.present()) return;
+          Moved& moved = matrices[m.data];
+          moved.numbers = std::max(moved.numbers, double(m.rows) * m.columns);
+          moved.read |= access != Access::write;
+          moved.written |= access != Access::read;
+        });
+      },
+      operation);
+  for (const auto& [data, moved] : matrices)
+    c.bytes += double(sizeof(Real)) * moved.numbers * (moved.read + moved.written);
+
+  if (const auto* gather = std::get_if<Gather>(&operation))
+    c.bytes += double(gather->out.rows) *
+               (4 + gather->out.columns * (gather->source.type == Source::Type::u8 ? 1.0 : 4.0));
+  if (const auto* product = std::get_if<Product>(&operation))
+    c.flops += 2.0 * product->rows() * product->columns() * product->depth();
+  if (const auto* gradients = std::get_if<WeightGradients>(&operation))
+    for (const WeightGradient& layer : gradients->layers)
+      c.flops += 2.0 * layer.dy.rows * layer.dy.columns * layer.x.columns;
+  return c;
+}
+
+/// Of a whole step whose operations leave nothing in a cache for each other.
+inline Cost cost(const Program& program) {
+  Cost all;
+  for (const Operation& operation : program.operations) all += cost(operation);
+  return all;
+}
+
+}  // namespace elbo

@@ -1,0 +1,198 @@
+#pragma once
+#include "kernels/cuda/gemm.cuh"
+
+// Entry by entry, and sums: every sum has an order fixed by the shape, and none uses an atomic.
+namespace elbo::inline ELBO_TARGET {
+
+/// The block's sum, in thread 0.  Warps by halving distances, then the warps in their order.
+template <int threads, class T>
+__device__ T block_sum(T v) {
+  ELBO_SHARED(parts, T[threads / 32]);
+#pragma unroll
+  for (int distance = 16; distance; distance /= 2) v += __shfl_xor_sync(~0u, v, distance);
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
+  __syncthreads();
+  if (threadIdx.x == 0)
+    for (int w = 1; w < threads / 32; ++w) v += parts[w];
+  __syncthreads();  // parts may be used again
+  return v;
+}
+
+/// Which entries a thread of a 2-D map takes: `across` = 2^shift threads along a row.
+constexpr int map_threads = 256;
+
+/// body(r, c) everywhere.  Bytes and flops: the body's.
+template <class Body>
+__global__ void __launch_bounds__(map_threads)
+    map_kernel(int rows, int columns, int shift, const __grid_constant__ Body body) {
+  begin();
+  const int across = 1 << shift, down = map_threads >> shift;
+  const int first = int(blockIdx.y) * across + (int(threadIdx.x) & (across - 1));
+  for (std::int64_t r = std::int64_t(blockIdx.x) * down + (int(threadIdx.x) >> shift); r < rows;
+       r += std::int64_t(gridDim.x) * down)
+    for (std::int64_t c = first; c < columns; c += std::int64_t(gridDim.y) * across)
+      body(int(r), int(c));
+}
+
+/// A row's threads: a warp, or a block where rows are long.
+constexpr int row_threads = 128, long_row = 256;
+inline int lanes_for(int columns) { return columns > long_row ? row_threads : 32; }
+
+/// Where this thread works: row, first column; a block of 128 holds 4 short rows or a long one.
+struct RowPlace {
+  int row, lane;
+  __device__ explicit RowPlace(int lanes)
+      : row(int(blockIdx.x) * (row_threads / lanes) + int(threadIdx.x) / lanes),
+        lane(int(threadIdx.x) % lanes) {}
+};
+
+/// The sum over a row's threads, in the one with lane 0.
+__device__ inline Real row_total(Real v, int lanes) {
+  ELBO_SHARED(parts, Real[row_threads / 32]);
+#pragma unroll
+  for (int distance = 16; distance; distance /= 2) v += __shfl_xor_sync(~0u, v, distance);
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
+  __syncthreads();
+  if (lanes > 32 && threadIdx.x == 0)
+    for (int w = 1; w < row_threads / 32; ++w) v += parts[w];
+  return v;
+}
+
+/// An epilogue on stored numbers: reads sizeof(Real) rows · columns bytes and what the body reads.
+template <class Body>
+__global__ void __launch_bounds__(row_threads)
+    map_rows_kernel(const Matrix in, int lanes, const __grid_constant__ Body body) {
+  begin();
+  constexpr int width = Body::width;
+  const RowPlace place(lanes);
+  [[maybe_unused]] Real sum = 0;
+  if (place.row < in.rows) {
+    const auto at = in_row(body, place.row);
+    for (int u = place.lane; u < in.columns / width; u += lanes) {
+      Vec<width> v;
+#pragma unroll
+      for (int k = 0; k < width; ++k) v[k] = in(place.row, u * width + k);
+      if constexpr (Body::sums) sum += at(u, v);
+      else at(u, v);
+    }
+  }
+  if constexpr (Body::sums) {
+    sum = row_total(sum, lanes);
+    if (place.lane == 0 && place.row < in.rows && body.op.terms.present())
+      body.op.terms(place.row, 0) = sum;
+  }
+}
+
+struct StoredEntry {
+  Matrix in;
+  HD Real operator()(int r, int c) const { return in(r, c); }
+};
+
+/// out(r, 0) = Σ_c body(r, c)
+template <class Body>
+__global__ void __launch_bounds__(row_threads)
+    row_sums_kernel(int rows, int columns, const Matrix out, int lanes,
+                    const __grid_constant__ Body body) {
+  begin();
+  const RowPlace place(lanes);
+  Real sum = 0;
+  if (place.row < rows)
+    for (int c = place.lane; c < columns; c += lanes) sum += body(place.row, c);
+  sum = row_total(sum, lanes);
+  if (place.lane == 0 && place.row < rows) out(place.row, 0) = sum;
+}
+
+/// 32 columns and 8 interleaved parts of the rows a block.  Reads the matrix once.
+__global__ void __launch_bounds__(256)
+    column_sum_kernel(const Matrix in, const Matrix out, bool accumulate) {
+  ELBO_SHARED(parts, Real[8][32]);
+  begin();
+  const int lane = int(threadIdx.x) % 32, part = int(threadIdx.x) / 32;
+  const int column = int(blockIdx.x) * 32 + lane;
+  Real sum = 0;
+  if (column < in.columns)
+    for (int r = part; r < in.rows; r += 8) sum += in(r, column);
+  parts[part][lane] = sum;
+  __syncthreads();
+  if (part > 0 || column >= in.columns) return;
+  for (int p = 1; p < 8; ++p) sum += parts[p][lane];
+  out(0, column) = accumulate ? out(0, column) + sum : sum;
+}
+
+/// This thread's share of Σ value(entry) over a matrix, a block of `threads` taking all of it.
+template <int threads, class Value>
+__device__ double share_of_all(const Matrix& in, Value value) {
+  const unsigned columns = unsigned(in.columns);
+  const std::int64_t count = std::int64_t(in.rows) * in.columns;
+  double sum = 0;
+  int r = int(threadIdx.x / columns), c = int(threadIdx.x % columns);
+  const int rows_on = int(threads / columns), columns_on = int(threads % columns);
+  for (std::int64_t i = threadIdx.x; i < count; i += threads) {
+    sum += value(in(r, c));
+    r += rows_on, c += columns_on;
+    if (c >= in.columns) c -= in.columns, ++r;
+  }
+  return sum;
+}
+
+constexpr int sum_threads = 1024;
+
+/// The sum over everything, by one block.
+__global__ void __launch_bounds__(sum_threads)
+    total_kernel(const Matrix in, const Matrix out, bool accumulate) {
+  begin();
+  const double sum =
+      block_sum<sum_threads>(share_of_all<sum_threads>(in, [](Real x) { return double(x); }));
+  if (threadIdx.x == 0) out(0, 0) = Real(accumulate ? out(0, 0) + sum : sum);
+}
+
+/// The objective and the running totals, in double, by one block.
+__global__ void __launch_bounds__(sum_threads)
+    objective_kernel(const __grid_constant__ Objective op) {
+  begin();
+  double loss = 0;
+  for (int i = 0; i < op.count; ++i) {
+    const double sum = block_sum<sum_threads>(
+        share_of_all<sum_threads>(op.terms[i], [](Real x) { return double(x); }));
+    if (threadIdx.x > 0) continue;
+    loss += double(op.weights[i].value()) * sum / op.terms[i].rows;
+    if (op.totals) op.totals[i] += sum;
+  }
+  if (threadIdx.x > 0) return;
+  if (op.totals) op.totals[op.count] += op.terms[0].rows;
+  op.loss(0, 0) = Real(loss);
+}
+
+struct GradientTable {
+  static constexpr int most = 64;
+  Matrix gradients[most];
+};
+static_assert(sizeof(GradientTable) <= 4096);
+
+/// squares(0, first + i) = the sum of squares of gradient i, a block each.  Reads them once.
+__global__ void __launch_bounds__(sum_threads)
+    squares_kernel(const __grid_constant__ GradientTable table, int first, const Matrix squares) {
+  begin();
+  const double sum = block_sum<sum_threads>(share_of_all<sum_threads>(
+      table.gradients[blockIdx.x], [](Real x) { return double(x) * double(x); }));
+  if (threadIdx.x == 0) squares(0, first + int(blockIdx.x)) = Real(sum);
+}
+
+__global__ void __launch_bounds__(32)
+    clip_kernel(const Matrix squares, const Matrix scale, int count, Real limit) {
+  begin();
+  if (threadIdx.x > 0) return;
+  double total = 0;
+  for (int i = 0; i < count; ++i) total += squares(0, i);
+  const double ratio = double(limit) / std::sqrt(total);
+  scale(0, 0) = ratio > 1 ? Real(1) : Real(ratio);  // keeps a NaN
+}
+
+__global__ void __launch_bounds__(32) advance_kernel(StepState* state, unsigned rows) {
+  begin();
+  if (threadIdx.x > 0) return;
+  ++state->step;
+  state->position += rows;
+}
+
+}  // namespace elbo::inline ELBO_TARGET

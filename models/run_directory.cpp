@@ -1,0 +1,153 @@
+#include "models/run_directory.h"
+
+#include <nlohmann/json.hpp>
+
+#include "data/atomic_file.h"
+#include "data/input_file.h"
+#include "runtime/error.h"
+
+namespace elbo {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr const char* own_files[] = {
+    RunDirectory::config_toml,   RunDirectory::config_json, RunDirectory::weights,
+    RunDirectory::checkpoint,    RunDirectory::metrics_csv, RunDirectory::metrics_jsonl,
+    RunDirectory::samples,       RunDirectory::reconstructions,
+    RunDirectory::report};
+
+/// The three arrays that a checkpoint keeps of parameter i.
+std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
+  const Parameter& p = optimizer.parameters()[i];
+  return {p,
+          {"first_moment." + p.name, optimizer.first_moment(i), p.interleave},
+          {"second_moment." + p.name, optimizer.second_moment(i), p.interleave}};
+}
+
+/// Removes a file and what a killed process left of it under temporary names.
+void remove_own(const fs::path& file) {
+  if (!fs::is_directory(file.parent_path())) return;
+  const std::string name = file.filename().string();
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(file.parent_path())) {
+    const std::string other = entry.path().filename().string();
+    if (other == name || other.starts_with(name + ".tmp-")) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found)
+    if (!fs::is_directory(path)) fs::remove(path);
+}
+
+}  // namespace
+
+void RunDirectory::require_empty() const {
+  require(!fs::exists(folder_) || fs::is_directory(folder_), folder_.string(),
+          ": is a file, expected a folder");
+  require(!fs::exists(folder_) || fs::is_empty(folder_), folder_.string(),
+          ": is not empty; --resume goes on with the run in it, --force replaces it");
+}
+
+void RunDirectory::clear() const {
+  try {
+    fs::create_directories(folder_);
+    for (const char* name : own_files) remove_own(path(name));
+    const fs::path inner = path(checkpoint).parent_path();
+    if (fs::is_directory(inner) && fs::is_empty(inner)) fs::remove(inner);
+  } catch (const fs::filesystem_error& error) {
+    fail(folder_.string(), ": cannot be made a run folder: ", error.code().message());
+  }
+}
+
+void RunDirectory::save(const StoredModel& model) const {
+  Json json = Json::parse(to_json(model.config));
+  json["image_height"] = model.image_height;
+  json["image_width"] = model.image_width;
+  write_file(path(config_json).string(), json.dump(2) + "\n");
+}
+
+StoredModel RunDirectory::stored_model() const {
+  require(fs::is_directory(folder_), folder_.string(), ": there is no such run");
+  const std::string file = path(config_json).string();
+  require(fs::exists(file), folder_.string(), ": is not a run (it has no config.json)");
+  const Bytes bytes = read_file(file);
+  StoredModel model;
+  try {
+    Json json = Json::parse(bytes.begin(), bytes.end());
+    model.image_height = json.value("image_height", 0);
+    model.image_width = json.value("image_width", 0);
+    json.erase("image_height"), json.erase("image_width");
+    model.config = config_from_json(json.dump(), file);
+  } catch (const Json::exception& error) {
+    fail(file, ": not a model config: ", error.what());
+  }
+  return model;
+}
+
+void RunDirectory::save(const Model& model) const {
+  SafeTensors file;
+  file.metadata = {{"format", "pt"}, {"elbo", version}};
+  for (const Parameter& p : model.parameters()) file.arrays[p.name] = to_file(p);
+  write_safetensors(path(weights), file);
+}
+
+Model RunDirectory::load_model(const Device& device) const {
+  const StoredModel stored = stored_model();
+  const std::string file = path(weights).string();
+  require(fs::exists(file), folder_.string(), ": has no ", weights,
+          "; finish its training by elbo train --resume --out ", folder_.string());
+  Model model(device, stored.config, 0);
+  const SafeTensors saved = read_safetensors(file);
+  for (const Parameter& p : model.parameters()) from_file(saved, p, file);
+  require(saved.arrays.size() == model.parameters().size(), file, ": has ", saved.arrays.size(),
+          " tensors, the model of config.json has ", model.parameters().size());
+  return model;
+}
+
+void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
+  std::error_code status;
+  const fs::path file = path(checkpoint);
+  fs::create_directories(file.parent_path(), status);
+  require(!status, file.parent_path().string(), ": cannot be made: ", status.message());
+  SafeTensors saved;
+  for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
+    for (const Parameter& p : kept_of(optimizer, i)) saved.arrays[p.name] = to_file(p);
+  const Json state{{"version", version},       {"epochs_done", c.epochs_done},
+                   {"steps", c.steps},         {"position", c.position},
+                   {"totals", c.totals},       {"seconds", c.seconds},
+                   {"data_hash", c.data_hash}, {"settings", c.settings},
+                   {"history", c.history}};
+  saved.metadata = {{"elbo", state.dump()}};
+  write_safetensors(file, saved);
+}
+
+Checkpoint RunDirectory::load_checkpoint() const {
+  const fs::path file = path(checkpoint);
+  require(fs::exists(file), folder_.string(), ": has no checkpoint to resume");
+  const SafeTensors saved = read_safetensors(file);
+  try {
+    const Json state = Json::parse(saved.metadata.at("elbo"));
+    Checkpoint c;
+    state.at("epochs_done").get_to(c.epochs_done);
+    state.at("steps").get_to(c.steps);
+    state.at("position").get_to(c.position);
+    state.at("totals").get_to(c.totals);
+    state.at("seconds").get_to(c.seconds);
+    state.at("data_hash").get_to(c.data_hash);
+    state.at("settings").get_to(c.settings);
+    state.at("history").get_to(c.history);
+    return c;
+  } catch (const std::exception& error) {
+    fail(file.string(), ": is not a checkpoint of Elbo: ", error.what());
+  }
+}
+
+void RunDirectory::restore(const Optimizer& optimizer) const {
+  const fs::path file = path(checkpoint);
+  const SafeTensors saved = read_safetensors(file);
+  for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
+    for (const Parameter& p : kept_of(optimizer, i)) from_file(saved, p, file.string());
+}
+
+}  // namespace elbo

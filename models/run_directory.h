@@ -1,0 +1,71 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/trainer.h"
+#include "models/model.h"
+#include "nn/safetensors.h"
+
+namespace elbo {
+
+inline constexpr const char* version = "0.1.0";
+
+/// What a model's config.json says beside the config: the shape of an image; 0: not images.
+struct StoredModel {
+  ModelConfig config;
+  int image_height = 0, image_width = 0;
+};
+
+/// Where a training stands.  Weights and moments stand beside it in the file.
+struct Checkpoint {
+  std::uint32_t epochs_done = 0;
+  std::uint64_t steps = 0;
+  std::uint32_t position = 0;       // data of the running epoch already used
+  std::vector<double> totals;       // sums of the running epoch
+  double seconds = 0;               // of the running epoch so far
+  std::string data_hash, settings;  // the settings as JSON
+  std::vector<std::string> history;  // a line of JSON for each epoch done
+};
+
+/// The folder of a training, and its files.
+class RunDirectory {
+ public:
+  static constexpr const char* config_toml = "config.toml";
+  static constexpr const char* config_json = "config.json";
+  static constexpr const char* weights = "model.safetensors";
+  static constexpr const char* checkpoint = "checkpoint/state.safetensors";
+  static constexpr const char* metrics_jsonl = "metrics.jsonl";
+  static constexpr const char* metrics_csv = "metrics.csv";
+  static constexpr const char* samples = "samples.png";
+  static constexpr const char* reconstructions = "reconstructions.png";
+  static constexpr const char* report = "report.html";
+
+  explicit RunDirectory(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path path(const char* name) const { return folder_ / name; }
+  bool has(const char* name) const { return std::filesystem::exists(path(name)); }
+
+  /// Errors: the folder holds something, or is a file.
+  void require_empty() const;
+  /// Makes the folder, or removes the files above from it, and no others.
+  void clear() const;
+
+  void save(const StoredModel&) const;
+  StoredModel stored_model() const;
+  /// model.safetensors, in PyTorch's layout, under the parameters' names.
+  void save(const Model&) const;
+  /// The trained model.  Errors: no run, not trained to its end, a file that does not fit.
+  Model load_model(const Device&) const;
+
+  void save(const Checkpoint&, const Optimizer&) const;
+  Checkpoint load_checkpoint() const;
+  /// Errors: arrays that do not fit the parameters.
+  void restore(const Optimizer&) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace elbo

@@ -1,0 +1,101 @@
+#pragma once
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "runtime/backend.h"
+
+namespace elbo::test {
+
+/// Every device that this build and machine can test at that precision (the cpu knows fp32 only),
+/// made once.
+struct Named {
+  std::string name;
+  std::unique_ptr<Backend> backend;
+};
+inline const std::vector<Named>& make_backends(Precision precision) {
+  static std::map<Precision, std::vector<Named>> all;
+  std::vector<Named>& devices = all[precision];
+  if (devices.empty()) {
+    if (precision == Precision::fp32) devices.push_back({"cpu", cpu_backend()});
+    devices.push_back({"simt", simt_backend(precision)});
+#ifdef ELBO_HAS_CUDA
+    if (cuda_devices() > 0) devices.push_back({"cuda", cuda_backend(0, precision)});
+#endif
+  }
+  return devices;
+}
+
+/// The numbers of a matrix on the host, without padding.
+struct Values {
+  int rows = 0, columns = 0;
+  std::vector<Real> v;
+  Real& operator()(int r, int c) { return v[std::size_t(r) * columns + c]; }
+  Real operator()(int r, int c) const { return v[std::size_t(r) * columns + c]; }
+};
+
+inline Values filled(int rows, int columns, Real value) {
+  return {rows, columns, std::vector<Real>(std::size_t(rows) * columns, value)};
+}
+inline Values uniform(int rows, int columns, unsigned seed, Real low = -1, Real high = 1) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<Real> between(low, high);
+  Values out = filled(rows, columns, 0);
+  for (Real& x : out.v) x = between(generator);
+  return out;
+}
+
+/// Memory on one device for the length of a test.  Paddings hold NaN: who reads them shows it.
+class Memory {
+ public:
+  explicit Memory(Backend& backend) : backend_(backend) {}
+  ~Memory() {
+    backend_.wait();
+    for (void* memory : all_) backend_.release(memory);
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  template <class T>
+  T* put(const std::vector<T>& values) {
+    all_.push_back(backend_.allocate(std::max<std::size_t>(1, values.size()) * sizeof(T)));
+    backend_.copy_to_device(all_.back(), values.data(), values.size() * sizeof(T));
+    return static_cast<T*>(all_.back());
+  }
+  template <class T>
+  std::vector<T> get(const T* from, std::size_t count) {
+    std::vector<T> out(count);
+    backend_.copy_to_host(out.data(), from, count * sizeof(T));
+    backend_.wait();
+    return out;
+  }
+  Matrix put(const Values& values) {
+    const int stride = padded(values.columns);
+    std::vector<Real> whole(std::size_t(values.rows) * stride, nan);
+    for (int r = 0; r < values.rows; ++r)
+      for (int c = 0; c < values.columns; ++c) whole[std::size_t(r) * stride + c] = values(r, c);
+    return {put(whole), values.rows, values.columns, stride};
+  }
+  /// For an operation to fill: NaN until it does.
+  Matrix out(int rows, int columns) { return put(filled(rows, columns, nan)); }
+  Values get(const Matrix& m) {
+    const std::vector<Real> whole = get(m.data, std::size_t(m.rows) * m.stride);
+    Values values = filled(m.rows, m.columns, 0);
+    for (int r = 0; r < m.rows; ++r)
+      for (int c = 0; c < m.columns; ++c) values(r, c) = whole[std::size_t(r) * m.stride + c];
+    return values;
+  }
+  const Ops& ops() const { return backend_.ops(); }
+  Backend& backend() { return backend_; }
+
+ private:
+  static constexpr Real nan = std::numeric_limits<Real>::quiet_NaN();
+  Backend& backend_;
+  std::vector<void*> all_;
+};
+
+}  // namespace elbo::test

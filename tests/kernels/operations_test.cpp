@@ -1,0 +1,497 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/kernels/devices.h"
+#include "tests/tolerance.h"
+
+namespace elbo::test {
+
+namespace {
+
+const Activation activations[] = {Identity{}, Relu{},     LeakyRelu{}, Elu{}, Tanh{},
+                                  Sigmoid{},  Softplus{}, Silu{},      Gelu{}};
+
+/// An epilogue with everything it reads in a device's memory; what it writes, and its terms.
+struct Built {
+  Epilogue epilogue;
+  std::vector<Matrix> outputs;
+  Matrix terms;
+};
+
+/// One way to use an epilogue on rows x units, each unit taking `width` numbers.
+struct Case {
+  std::string name;
+  bool forward;
+  int width;
+  std::function<Built(Memory&, int rows, int units, int term_columns)> build;
+};
+
+/// Noise that is drawn for shuffled data in the middle of an epoch, or given.
+Noise noise(Memory& memory, int rows, int units, bool given) {
+  Noise out{.seed = 0x1234567890abcdef, .first_sample = 2};
+  std::vector<std::uint32_t> order;
+  for (int r = 0; r < rows + 5; ++r) order.push_back(std::uint32_t(97 * r % 1009));
+  out.samples = 1;
+  out.batch.order = memory.put(order);
+  out.batch.state = memory.put(std::vector<StepState>{{.step = 3, .epoch = 2, .position = 5}});
+  if (given) out.given = memory.put(uniform(rows, units, 91, -2, 2));
+  return out;
+}
+Scale scale(Memory& memory) {
+  return {.factor = Real(-0.25),
+          .schedule = WarmUp{.value = Real(0.5), .steps = 10},
+          .state = memory.put(std::vector<StepState>{{.step = 7}})};
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Activation& activation : activations) {
+    const std::string kind = "activation " + std::to_string(activation.index());
+    for (const bool keep : {false, true})
+      all.push_back({kind + (keep ? ", keeping its input" : ""), true, 1,
+                     [=](Memory& memory, int rows, int units, int) {
+                       BiasActivate e{.activation = activation};
+                       e.bias = memory.put(uniform(1, units, 21));
+                       e.out = memory.out(rows, units);
+                       Built built{e, {e.out}, {}};
+                       if (keep) {
+                         e.pre = memory.out(rows, units);
+                         built = {e, {e.out, e.pre}, {}};
+                       }
+                       return built;
+                     }});
+    all.push_back({kind + ", backward", false, 1, [=](Memory& memory, int rows, int units, int) {
+                     Values pre = uniform(rows, units, 22, -3, 3), y = pre;
+                     for (Real& x : y.v) x = AnyActivation{activation}.value(x);
+                     ActivationGradient e{.activation = activation};
+                     e.y = memory.put(y), e.out = memory.out(rows, units);
+                     if (needs_input(activation)) e.pre = memory.put(pre);
+                     return Built{e, {e.out}, {}};
+                   }});
+  }
+  for (const bool given : {false, true}) {
+    const std::string drawn = given ? ", given noise" : ", drawn noise";
+    all.push_back({"latent" + drawn, true, 2, [=](Memory& memory, int rows, int units, int parts) {
+                     SampleLatent e;
+                     e.bias = memory.put(uniform(1, 2 * units, 23));
+                     e.stored = memory.out(rows, 2 * units), e.z = memory.out(rows, units);
+                     e.terms = memory.out(rows, parts), e.noise = noise(memory, rows, units, given);
+                     return Built{e, {e.stored, e.z}, e.terms};
+                   }});
+    for (const bool upstream : {false, true})
+      all.push_back({"latent, backward" + drawn + (upstream ? ", weights" : ", one weight"), false,
+                     1, [=](Memory& memory, int rows, int units, int) {
+                       LatentGradient e;
+                       e.q = memory.put(uniform(rows, 2 * units, 24)),
+                       e.out = memory.out(rows, 2 * units);
+                       if (upstream) e.upstream = memory.put(uniform(rows, 1, 25));
+                       else e.scale = scale(memory);
+                       e.noise = noise(memory, rows, units, given);
+                       return Built{e, {e.out}, {}};
+                     }});
+  }
+  all.push_back({"latent, terms alone", true, 2, [](Memory& memory, int rows, int, int parts) {
+                   SampleLatent e;
+                   e.terms = memory.out(rows, parts);
+                   return Built{e, {}, e.terms};
+                 }});
+
+  // σ known; from the decoder; one per feature; one for all.
+  struct Law {
+    std::string name;
+    Likelihood law;
+    int width, side;  // side: 0 none, 1 one for all, 2 one per feature
+  };
+  for (const Law& l : {Law{"Bernoulli", Bernoulli{}, 1, 0},
+                       {"fixed Gaussian", FixedGaussian{Real(0.7)}, 1, 0},
+                       {"Gaussian", Gaussian{}, 2, 0},
+                       {"Gaussian, σ for all", Gaussian{}, 1, 1},
+                       {"Gaussian, σ per feature", Gaussian{}, 1, 2}})
+    for (int mode = 0; mode < 4; ++mode)
+      all.push_back(
+          {l.name + ", mode " + std::to_string(mode), true, l.width,
+           [=](Memory& memory, int rows, int units, int parts) {
+             Observe e{.law = l.law};
+             Built built;
+             if (l.side) e.side = memory.put(uniform(1, l.side == 1 ? 1 : units, 26));
+             if (mode == 3 && rows % 2 == 0) e.repeat = 2;
+             e.x = memory.put(uniform(rows / e.repeat, units, 27, 0, 1));
+             if (mode != 0) e.bias = memory.put(uniform(1, units * l.width, 28));
+             if (mode != 1) e.terms = built.terms = memory.out(rows, parts);
+             if (mode >= 1) {
+               e.score = memory.out(rows, units * l.width), built.outputs.push_back(e.score);
+               if (mode == 1) e.upstream = memory.put(uniform(rows, 1, 29));
+               else e.scale = scale(memory);
+             }
+             if (mode >= 2) {
+               e.stored = memory.out(rows, units * l.width), built.outputs.push_back(e.stored);
+               if (l.side)
+                 e.side_score = memory.out(rows, units), built.outputs.push_back(e.side_score);
+             }
+             built.epilogue = e;
+             return built;
+           }});
+  return all;
+}
+
+void set_in(Epilogue& epilogue, const Matrix& in) {
+  std::visit([&](auto& e) { e.in = in; }, epilogue);
+}
+
+/// A row's terms, whatever parts they come in.
+std::vector<double> row_sums(const Values& terms) {
+  std::vector<double> sums;
+  for (int r = 0; r < terms.rows; ++r) {
+    double sum = 0;
+    for (int c = 0; c < terms.columns; ++c) sum += terms(r, c);
+    sums.push_back(sum);
+  }
+  return sums;
+}
+
+struct Results {
+  std::vector<Values> outputs;
+  std::vector<double> terms;
+};
+Results results(Memory& memory, const Built& built, int parts) {
+  Results out;
+  for (const Matrix& m : built.outputs) out.outputs.push_back(memory.get(m));
+  if (built.terms.present()) {
+    Matrix terms = built.terms;
+    terms.columns = parts;
+    out.terms = row_sums(memory.get(terms));
+  }
+  return out;
+}
+
+double worst_of(const Values& got, const Values& wanted, double roundings) {
+  double worst = got.v.size() == wanted.v.size() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < got.v.size(); ++i) {
+    const double off =
+        std::abs(double(got.v[i]) - wanted.v[i]) / tolerance::formula(roundings, wanted.v[i]);
+    if (!(off <= worst)) worst = std::isnan(off) ? INFINITY : off;
+  }
+  return worst;
+}
+
+/// A formula here is up to a dozen operations on values of a few units; a term is at most 10 nats.
+constexpr double roundings = 12, largest_term = 10;
+
+void expect_alike(const Results& got, const Results& wanted, int units) {
+  ASSERT_EQ(got.outputs.size(), wanted.outputs.size());
+  for (std::size_t i = 0; i < got.outputs.size(); ++i)
+    EXPECT_LE(worst_of(got.outputs[i], wanted.outputs[i], roundings), 1) << "output " << i;
+  ASSERT_EQ(got.terms.size(), wanted.terms.size());
+  const double each = tolerance::formula(roundings, largest_term);
+  for (std::size_t r = 0; r < got.terms.size(); ++r)
+    EXPECT_NEAR(got.terms[r], wanted.terms[r],
+                units * each + tolerance::sum(units, units * largest_term))
+        << "terms of row " << r;
+}
+
+void each_other_device(const std::function<void(Backend&)>& body) {
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    if (device.name != "cpu") body(*device.backend);
+  }
+}
+Backend& cpu() { return *make_backends(Precision::fp32).front().backend; }
+
+struct Size {
+  int rows, units;
+};
+const Size sizes[] = {{1, 1}, {33, 37}, {6, 301}, {66, 33}};
+
+}  // namespace
+
+TEST(Epilogues, agree_with_the_cpu_on_stored_numbers) {
+  for (const Case& c : cases())
+    for (const auto [rows, units] : sizes) {
+      SCOPED_TRACE(c.name + " on " + std::to_string(rows) + "x" + std::to_string(units));
+      const Values in = uniform(rows, units * c.width, 31, -2, 2);
+      const auto run = [&, rows = rows, units = units](Backend& backend) {
+        Memory memory(backend);
+        Built built = c.build(memory, rows, units, 1);
+        set_in(built.epilogue, memory.put(in));
+        memory.ops().run(Apply{built.epilogue});
+        return results(memory, built, 1);
+      };
+      const Results wanted = run(cpu());
+      each_other_device(
+          [&, units = units](Backend& backend) { expect_alike(run(backend), wanted, units); });
+    }
+}
+
+TEST(Epilogues, fused_equal_a_stored_product_and_the_epilogue_after_it) {
+  constexpr int depth = 19;
+  for (const Case& c : cases())
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+      for (const Named& device : make_backends(precision))
+        for (const auto [rows, units] : sizes) {
+          SCOPED_TRACE(c.name + " on " + device.name + ", " + std::to_string(rows) + "x" +
+                       std::to_string(units) + ", precision " + std::to_string(int(precision)));
+          const int columns = units * c.width;
+          Memory memory(*device.backend);
+          const Matrix a = memory.put(uniform(rows, depth, 41, -0.7, 0.7));
+          const Matrix b = memory.put(c.forward ? uniform(columns, depth, 42, -0.7, 0.7)
+                                                : uniform(depth, columns, 42, -0.7, 0.7));
+
+          Product fused{a, b, c.forward, c.build(memory, rows, units, 1).epilogue};
+          const int parts = memory.ops().term_columns(fused);
+          const Built one = c.build(memory, rows, units, parts);
+          fused.epilogue = one.epilogue;
+          memory.ops().run(fused);
+
+          Built two = c.build(memory, rows, units, 1);
+          const Matrix between = memory.out(rows, columns);
+          memory.ops().run(Product{a, b, c.forward, Store{.out = between}});
+          set_in(two.epilogue, between);
+          memory.ops().run(Apply{two.epilogue});
+
+          expect_alike(results(memory, one, parts), results(memory, two, 1), units);
+        }
+}
+
+TEST(Epilogues, hold_for_the_large_tile) {
+  constexpr int rows = 705, depth = 5;
+  for (const Case& c : cases()) {
+    if (c.name != "latent, given noise" && c.name != "Gaussian, mode 3" &&
+        c.name != "Bernoulli, mode 2")
+      continue;
+    const int units = 769 / c.width, columns = units * c.width;
+    for (const Named& device : make_backends(Precision::fp32)) {
+      SCOPED_TRACE(c.name + " on " + device.name);
+      Memory memory(*device.backend);
+      const Matrix a = memory.put(uniform(rows, depth, 41)),
+                   b = memory.put(uniform(columns, depth, 42));
+      Product fused{a, b, true, c.build(memory, rows, units, 1).epilogue};
+      const int parts = memory.ops().term_columns(fused);
+      const Built one = c.build(memory, rows, units, parts);
+      fused.epilogue = one.epilogue;
+      memory.ops().run(fused);
+      Built two = c.build(memory, rows, units, 1);
+      const Matrix between = memory.out(rows, columns);
+      memory.ops().run(Product{a, b, true, Store{.out = between}});
+      set_in(two.epilogue, between);
+      memory.ops().run(Apply{two.epilogue});
+      expect_alike(results(memory, one, parts), results(memory, two, 1), units);
+    }
+  }
+}
+
+TEST(Entries, agree_with_the_cpu) {
+  for (const auto [rows, columns] : {Size{1, 1}, {33, 37}, {5, 785}, {301, 2}}) {
+    SCOPED_TRACE(testing::Message() << rows << "x" << columns);
+    const auto run = [rows = rows, columns = columns](Backend& backend) {
+      Memory memory(backend);
+      std::vector<Values> out;
+      const auto keep = [&](const Matrix& m) { out.push_back(memory.get(m)); };
+
+      std::vector<std::uint8_t> grey(std::size_t(rows + 7) * columns);
+      std::vector<float> real(grey.size());
+      for (std::size_t i = 0; i < grey.size(); ++i)
+        grey[i] = std::uint8_t(i * 7), real[i] = float(i) / 8;
+      std::vector<std::uint32_t> order;
+      for (int r = 0; r < rows + 3; ++r) order.push_back(std::uint32_t((r * 5 + 2) % (rows + 7)));
+      const Batch batch{memory.put(order), memory.put(std::vector<StepState>{{.position = 3}})};
+      Gather gather{.source = {.data = memory.put(grey),
+                               .rows = rows + 7,
+                               .columns = columns,
+                               .scale = Real(1) / 255},
+                    .batch = batch,
+                    .out = memory.out(rows, columns)};
+      gather.source.type = Source::Type::u8;
+      memory.ops().run(gather), keep(gather.out);
+      gather.source.type = Source::Type::f32, gather.source.data = memory.put(real);
+      gather.batch = {}, gather.out = memory.out(rows, columns);
+      memory.ops().run(gather), keep(gather.out);
+
+      const Fill fill{memory.out(rows, columns), scale(memory)};
+      memory.ops().run(fill), keep(fill.out);
+
+      Add add{memory.put(uniform(rows, columns, 51)), memory.put(uniform(rows, columns, 52)),
+              memory.out(rows, columns), Real(0.3), Real(-1.7)};
+      memory.ops().run(add), keep(add.out);
+      add.b = {}, add.out = add.a;
+      memory.ops().run(add), keep(add.out);
+      return out;
+    };
+    const std::vector<Values> wanted = run(cpu());
+    each_other_device([&](Backend& backend) {
+      const std::vector<Values> got = run(backend);
+      for (std::size_t i = 0; i < wanted.size(); ++i)
+        EXPECT_LE(worst_of(got[i], wanted[i], 3), 1) << "result " << i;
+    });
+  }
+}
+
+TEST(Sums, equal_plain_loops_in_double) {
+  for (const auto [rows, columns] : {Size{1, 1}, {33, 37}, {3, 1030}, {1025, 5}, {700, 1}}) {
+    SCOPED_TRACE(testing::Message() << rows << "x" << columns);
+    const Values in = uniform(rows, columns, 61), there = uniform(1, columns, 62);
+    std::vector<double> by_row(rows), by_column(columns);
+    double total = 0;
+    for (int r = 0; r < rows; ++r)
+      for (int c = 0; c < columns; ++c)
+        by_row[r] += in(r, c), by_column[c] += in(r, c), total += in(r, c);
+    for (const Named& device : make_backends(Precision::fp32)) {
+      SCOPED_TRACE(device.name);
+      Memory memory(*device.backend);
+      const Matrix on = memory.put(in), of_rows = memory.out(rows, 1),
+                   of_columns = memory.out(1, columns), added = memory.put(there),
+                   of_all = memory.out(1, 1);
+      memory.ops().run(RowSum{on, of_rows});
+      memory.ops().run(ColumnSum{on, of_columns});
+      memory.ops().run(ColumnSum{on, added, true});
+      memory.ops().run(ColumnSum{on, of_all});
+      for (int r = 0; r < rows; ++r)
+        EXPECT_NEAR(memory.get(of_rows)(r, 0), by_row[r], tolerance::sum(columns, columns));
+      const Values sums = memory.get(of_columns), more = memory.get(added);
+      for (int c = 0; c < columns; ++c) {
+        EXPECT_NEAR(sums(0, c), by_column[c], tolerance::sum(rows, rows));
+        EXPECT_NEAR(more(0, c), there(0, c) + by_column[c], tolerance::sum(rows + 1, rows + 1));
+      }
+      EXPECT_NEAR(memory.get(of_all)(0, 0), total,
+                  columns == 1 ? tolerance::sum(rows, rows)
+                               : tolerance::formula(1, total) +
+                                     tolerance::sum_in_double(rows * columns, rows * columns));
+    }
+  }
+}
+
+TEST(SampleMany, agrees_with_the_cpu) {
+  for (const int samples : {1, 5})
+    for (const bool given : {false, true})
+      for (const int units : {1, 37, 300}) {
+        const auto run = [&](Backend& backend) {
+          Memory memory(backend);
+          const int rows = 7 * samples;
+          SampleMany op{memory.put(uniform(7, 2 * units, 71)), memory.out(rows, units),
+                        memory.out(rows, 1), noise(memory, rows, units, given)};
+          op.noise.samples = samples;
+          memory.ops().run(op);
+          return Results{{memory.get(op.z)}, row_sums(memory.get(op.terms))};
+        };
+        const Results wanted = run(cpu());
+        each_other_device([&](Backend& backend) { expect_alike(run(backend), wanted, units); });
+      }
+}
+
+TEST(Objective, is_the_weighted_sum_of_means_and_keeps_totals) {
+  constexpr int rows = 77;
+  const Values first = uniform(rows, 3, 81, -100, -50), second = uniform(rows, 1, 82, 0, 9);
+  double sums[2] = {};
+  for (const Real x : first.v) sums[0] += x;
+  for (const Real x : second.v) sums[1] += x;
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    Objective op{.count = 2, .loss = memory.out(1, 1)};
+    op.terms = {memory.put(first), memory.put(second)};
+    op.weights = {Scale{.factor = -1}, scale(memory)};
+    op.totals = memory.put(std::vector<double>{1000, 2000, 3000});
+    memory.ops().run(op);
+    memory.ops().run(op);
+    const double weight = double(Real(-0.25) * (Real(0.5) * (Real(7) / Real(10))));
+    const double loss = (-sums[0] + weight * sums[1]) / rows;
+    EXPECT_NEAR(memory.get(op.loss)(0, 0), loss,
+                tolerance::formula(2, loss) + tolerance::sum_in_double(3 * rows, std::abs(loss)));
+    const std::vector<double> totals = memory.get(op.totals, 3);
+    const double wanted[] = {1000 + 2 * sums[0], 2000 + 2 * sums[1], 3000.0 + 2 * rows};
+    for (int i = 0; i < 3; ++i)
+      EXPECT_NEAR(totals[i], wanted[i], tolerance::sum_in_double(3 * rows, std::abs(wanted[i])));
+  }
+}
+
+TEST(UpdateAll, agrees_with_the_cpu_whatever_the_shapes_and_rules) {
+  const auto run = [](Backend& backend) {
+    Memory memory(backend);
+    UpdateAll op;
+    const Matrix clip = memory.put(filled(1, 1, Real(0.3)));
+    const StepState* const state = memory.put(std::vector<StepState>{{.step = 11}});
+    unsigned seed = 100;
+    for (int i = 0; i < 19; ++i)  // more than one launch holds
+      for (const auto [rows, columns] :
+           {Size{1, 5}, {37, 33}, {i == 0 ? 130 : 1, i == 0 ? 77 : 1}}) {
+        Update u{memory.put(uniform(rows, columns, seed++)),
+                 memory.put(uniform(rows, columns, seed++)),
+                 memory.put(uniform(rows, columns, seed++)),
+                 memory.put(uniform(rows, columns, seed++, 0, 1)),
+                 {},
+                 Sgd{Real(0.9)},
+                 Scale{.factor = Real(0.1), .state = state}};
+        if (i % 2) u.clip = clip;
+        if (i % 3) u.rule = Adam{.decoupled_decay = 0.1};
+        op.updates.push_back(u);
+      }
+    memory.ops().run(op);
+    std::vector<Values> out;
+    for (const Update& u : op.updates) {
+      for (const Matrix& m : {u.w, u.m, u.v}) out.push_back(memory.get(m));
+    }
+    return out;
+  };
+  const std::vector<Values> wanted = run(cpu());
+  each_other_device([&](Backend& backend) {
+    const std::vector<Values> got = run(backend);
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_LE(worst_of(got[i], wanted[i], roundings), 1) << "result " << i;
+  });
+}
+
+TEST(ClipScale, is_the_limit_over_the_norm_and_never_above_one) {
+  for (const int count : {1, 3, 70}) {  // 64 to a launch
+    std::vector<Values> gradients;
+    double squares = 0, numbers = 0;
+    for (int i = 0; i < count; ++i) {
+      gradients.push_back(uniform(1 + i % 5, 33 * (i % 40) + 1, 200 + i));
+      for (const Real x : gradients.back().v) squares += double(x) * x, ++numbers;
+    }
+    for (const Real limit : {Real(0.5), Real(1e6)})
+      for (const Named& device : make_backends(Precision::fp32)) {
+        SCOPED_TRACE(device.name);
+        Memory memory(*device.backend);
+        ClipScale op{.squares = memory.out(1, count), .scale = memory.out(1, 1), .limit = limit};
+        for (const Values& g : gradients) op.gradients.push_back(memory.put(g));
+        memory.ops().run(op);
+        const double wanted = std::min(1.0, limit / std::sqrt(squares));
+        EXPECT_NEAR(memory.get(op.scale)(0, 0), wanted,
+                    wanted * (tolerance::formula(3, 1) + tolerance::sum_in_double(numbers, 1)));
+      }
+  }
+}
+
+TEST(Advance, moves_the_step_and_the_place) {
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    StepState* const state =
+        memory.put(std::vector<StepState>{{.step = 41, .epoch = 3, .position = 100}});
+    memory.ops().run(Advance{state, 28});
+    const StepState after = memory.get(state, 1)[0];
+    EXPECT_EQ(after.step, 42u);
+    EXPECT_EQ(after.epoch, 3u);
+    EXPECT_EQ(after.position, 128u);
+  }
+}
+
+TEST(Recording, replays_what_was_enqueued_and_runs_nothing_itself) {
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    const Matrix x = memory.put(filled(3, 5, 1));
+    StepState* const state = memory.put(std::vector<StepState>{{}});
+    const auto recording = memory.backend().record([&] {
+      memory.ops().run(Add{x, x, x});
+      memory.ops().run(Advance{state, 2});
+    });
+    if (!recording) continue;  // a device that does not record
+    EXPECT_EQ(memory.get(x).v, filled(3, 5, 1).v);
+    for (int i = 0; i < 3; ++i) recording->replay();
+    EXPECT_EQ(memory.get(x).v, filled(3, 5, 8).v);
+    EXPECT_EQ(memory.get(state, 1)[0].step, 3u);
+  }
+}
+
+}  // namespace elbo::test

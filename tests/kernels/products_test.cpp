@@ -1,0 +1,306 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/cuda/tiling.h"
+#include "kernels/cuda/traffic.h"
+#include "kernels/simt/executor.h"
+#include "tests/kernels/devices.h"
+#include "tests/tolerance.h"
+
+namespace elbo::test {
+
+namespace {
+
+struct Shape {
+  int rows, columns, depth;
+};
+// Edges of tiles, of 16-byte pieces and of warps; the last two take the large tile.
+const Shape shapes[] = {{1, 1, 1},     {33, 37, 1},   {1, 301, 33},  {37, 5, 301},  {64, 64, 64},
+                        {65, 33, 785}, {32, 96, 129}, {20, 40, 400}, {705, 769, 5}, {769, 705, 37}};
+
+const Precision precisions[] = {Precision::fp32, Precision::tf32, Precision::bf16};
+const char* name(Precision p) {
+  return p == Precision::fp32 ? "fp32" : p == Precision::tf32 ? "tf32" : "bf16";
+}
+
+Values rounded(Values values, Precision precision) {
+  for (Real& x : values.v) x = tolerance::rounded(x, precision);
+  return values;
+}
+Values transposed(const Values& values) {
+  Values out = filled(values.columns, values.rows, 0);
+  for (int r = 0; r < values.rows; ++r)
+    for (int c = 0; c < values.columns; ++c) out(c, r) = values(r, c);
+  return out;
+}
+
+/// a bᵀ entry by entry in double, and Σ |a b| beside it.
+struct Exact {
+  int columns;
+  std::vector<double> sum, magnitude;
+  Exact(const Values& a, const Values& b)
+      : columns(b.rows), sum(std::size_t(a.rows) * b.rows), magnitude(sum.size()) {
+    for (int r = 0; r < a.rows; ++r)
+      for (int c = 0; c < b.rows; ++c) {
+        double s = 0, m = 0;
+        const Real *x = &a.v[std::size_t(r) * a.columns], *y = &b.v[std::size_t(c) * b.columns];
+        for (int k = 0; k < a.columns; ++k)
+          s += double(x[k]) * y[k], m += std::abs(double(x[k]) * y[k]);
+        sum[std::size_t(r) * columns + c] = s, magnitude[std::size_t(r) * columns + c] = m;
+      }
+  }
+};
+
+/// How many tolerances the worst entry is off; a NaN is infinitely many.
+class Worst {
+ public:
+  void see(double got, double wanted, double allowed) {
+    const double off = std::abs(got - wanted) / allowed;
+    if (!(off <= value_)) value_ = std::isnan(off) ? INFINITY : off;
+  }
+  double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+};
+
+void each_device(const std::function<void(Precision, Backend&)>& body) {
+  for (const Precision precision : precisions)
+    for (const Named& device : make_backends(precision)) {
+      SCOPED_TRACE(device.name + " " + name(precision));
+      body(precision, *device.backend);
+    }
+}
+
+}  // namespace
+
+TEST(Products, equal_the_sums_in_double_of_the_rounded_factors) {
+  for (const Shape& shape : shapes)
+    for (const bool b_transposed : {false, true}) {
+      const Values a = uniform(shape.rows, shape.depth, 1),
+                   b = uniform(shape.columns, shape.depth, 2);
+      each_device([&](Precision precision, Backend& backend) {
+        SCOPED_TRACE(testing::Message() << shape.rows << "x" << shape.columns << "x" << shape.depth
+                                        << (b_transposed ? " x Wᵀ" : " dy W"));
+        Memory memory(backend);
+        const Matrix out = memory.out(shape.rows, shape.columns);
+        memory.ops().run(Product{memory.put(a), memory.put(b_transposed ? b : transposed(b)),
+                                 b_transposed, Store{.out = out}});
+        const Values got = memory.get(out);
+        const Exact exact(rounded(a, precision), rounded(b, precision));
+        Worst worst;
+        for (std::size_t i = 0; i < got.v.size(); ++i)
+          worst.see(got.v[i], exact.sum[i],
+                    tolerance::product(precision, shape.depth, exact.magnitude[i]));
+        EXPECT_LE(worst.value(), 1);
+      });
+    }
+}
+
+TEST(Products, add_to_what_is_there_when_asked) {
+  const Values a = uniform(37, 33, 3), b = uniform(35, 33, 4), there = uniform(37, 35, 5);
+  each_device([&](Precision precision, Backend& backend) {
+    Memory memory(backend);
+    const Matrix out = memory.put(there);
+    memory.ops().run(
+        Product{memory.put(a), memory.put(b), true, Store{.out = out, .accumulate = true}});
+    const Values got = memory.get(out);
+    const Exact exact(rounded(a, precision), rounded(b, precision));
+    Worst worst;
+    for (std::size_t i = 0; i < got.v.size(); ++i)
+      worst.see(got.v[i], exact.sum[i] + there.v[i],
+                tolerance::product(precision, 34, exact.magnitude[i] + std::abs(there.v[i])));
+    EXPECT_LE(worst.value(), 1);
+  });
+}
+
+TEST(Products, give_the_same_bits_every_time) {
+  const Values a = uniform(70, 129, 6), b = uniform(65, 129, 7);
+  each_device([&](Precision, Backend& backend) {
+    Memory memory(backend);
+    const Matrix x = memory.put(a), y = memory.put(b), first = memory.out(70, 65),
+                 second = memory.out(70, 65);
+    memory.ops().run(Product{x, y, true, Store{.out = first}});
+    memory.ops().run(Product{x, y, true, Store{.out = second}});
+    EXPECT_EQ(memory.get(first).v, memory.get(second).v);
+  });
+}
+
+namespace {
+
+/// Layers of one step; more than one launch holds, and one that is wide enough for large tiles.
+struct Layer {
+  int outputs, inputs;
+};
+
+enum class Mode { store, accumulate, adam, sgd, both };
+
+/// One parameter's gradient on its way: what was there, and where it goes.
+struct Destination {
+  Values gradient, w, m, v;
+  Matrix on_gradient, on_w, on_m, on_v;
+  Mode mode;
+  Adam adam{.decoupled_decay = 0.01};
+  Sgd descent{.momentum = Real(0.9)};
+  static constexpr Real rate = Real(0.125);
+
+  Destination(int rows, int columns, Mode mode, unsigned seed)
+      : gradient(uniform(rows, columns, seed)),
+        w(uniform(rows, columns, seed + 1)),
+        m(uniform(rows, columns, seed + 2)),
+        v(uniform(rows, columns, seed + 3, 1, 2)),
+        mode(mode) {}
+
+  bool updates() const { return mode == Mode::adam || mode == Mode::sgd || mode == Mode::both; }
+  bool stores() const {
+    return mode == Mode::store || mode == Mode::accumulate || mode == Mode::both;
+  }
+
+  Sink sink(Memory& memory, const StepState* state) {
+    Sink out;
+    if (stores()) out.gradient = on_gradient = memory.put(gradient);
+    out.accumulate = mode == Mode::accumulate;
+    out.updates = updates();
+    if (updates()) {
+      on_w = memory.put(w), on_m = memory.put(m), on_v = memory.put(v);
+      out.update =
+          Update{.w = on_w, .m = on_m, .v = on_v, .rate = {.factor = rate, .state = state}};
+      if (mode == Mode::sgd) out.update.rule = descent;
+      else out.update.rule = adam;
+    }
+    return out;
+  }
+
+  /// The rule as it is written, in Real, from gradient g.
+  std::array<double, 3> after(std::size_t i, double g, std::uint64_t step) const {
+    Real new_w = w.v[i], new_m = m.v[i], new_v = v.v[i];
+    if (mode == Mode::sgd) descent.step(descent.now(rate, step + 1), Real(g), new_w, new_m, new_v);
+    else adam.step(adam.now(rate, step + 1), Real(g), new_w, new_m, new_v);
+    return {new_w, new_m, new_v};
+  }
+
+  /// An update may be off by what it makes of the gradient's tolerance, and its own roundings.
+  double worst(Memory& memory, const std::vector<double>& sum, const std::vector<double>& allowed,
+               std::uint64_t step) const {
+    Worst worst;
+    if (stores()) {
+      const Values got = memory.get(on_gradient);
+      for (std::size_t i = 0; i < sum.size(); ++i)
+        worst.see(got.v[i], sum[i] + (mode == Mode::accumulate ? gradient.v[i] : 0),
+                  allowed[i] + tolerance::formula(1, sum[i]));
+    }
+    if (updates()) {
+      const Values got[] = {memory.get(on_w), memory.get(on_m), memory.get(on_v)};
+      for (std::size_t i = 0; i < sum.size(); ++i) {
+        const auto wanted = after(i, sum[i], step), above = after(i, sum[i] + allowed[i], step),
+                   below = after(i, sum[i] - allowed[i], step);
+        for (int k = 0; k < 3; ++k)
+          worst.see(got[k].v[i], wanted[k],
+                    std::abs(above[k] - below[k]) + tolerance::formula(10, wanted[k]));
+      }
+    }
+    return worst.value();
+  }
+};
+
+void check_weight_gradients(const std::vector<Layer>& layers, int batch, Mode mode) {
+  each_device([&](Precision precision, Backend& backend) {
+    SCOPED_TRACE(testing::Message() << "batch " << batch << ", mode " << int(mode));
+    Memory memory(backend);
+    const StepState* const state = memory.put(std::vector<StepState>{{.step = 6}});
+    std::vector<Values> dys, xs;
+    std::vector<Destination> weights, biases;
+    WeightGradients op;
+    for (unsigned i = 0; i < layers.size(); ++i) {
+      const auto [outputs, inputs] = layers[i];
+      dys.push_back(uniform(batch, outputs, 10 * i)),
+          xs.push_back(uniform(batch, inputs, 10 * i + 1));
+      weights.emplace_back(outputs, inputs, mode, 10 * i + 2);
+      biases.emplace_back(1, outputs, mode, 10 * i + 6);
+      op.layers.push_back(
+          {memory.put(dys[i]), memory.put(xs[i]), weights[i].sink(memory, state), {}});
+      if (i % 3 != 2) op.layers[i].bias = biases[i].sink(memory, state);
+    }
+    memory.ops().run(op);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << layers[i].outputs << "x" << layers[i].inputs);
+      const Exact exact(rounded(transposed(dys[i]), precision),
+                        rounded(transposed(xs[i]), precision));
+      std::vector<double> allowed;
+      for (const double m : exact.magnitude)
+        allowed.push_back(tolerance::product(precision, batch, m));
+      EXPECT_LE(weights[i].worst(memory, exact.sum, allowed, 6), 1);
+      if (i % 3 == 2) continue;
+      const Exact sums(transposed(dys[i]), filled(1, batch, 1));  // of dy as it is, not rounded
+      allowed.clear();
+      for (const double m : sums.magnitude) allowed.push_back(tolerance::sum(batch, m));
+      EXPECT_LE(biases[i].worst(memory, sums.sum, allowed, 6), 1) << "bias";
+    }
+  });
+}
+
+}  // namespace
+
+TEST(WeightGradients, equal_plain_loops_in_double) {
+  const std::vector<Layer> layers = {{37, 301}, {1, 1}, {40, 33}, {5, 64}, {301, 3}};
+  for (const Mode mode : {Mode::store, Mode::accumulate, Mode::adam, Mode::sgd, Mode::both})
+    for (const int batch : {1, 33, 130}) check_weight_gradients(layers, batch, mode);
+}
+TEST(WeightGradients, hold_for_more_layers_than_one_launch) {
+  check_weight_gradients(std::vector<Layer>(19, {6, 9}), 17, Mode::adam);
+}
+TEST(WeightGradients, hold_for_the_large_tile) {
+  check_weight_gradients({{705, 769}, {33, 37}}, 37, Mode::both);
+}
+
+TEST(Traffic, is_what_the_kernels_ask_of_memory) {
+  if (!simt::bytes_are_counted()) GTEST_SKIP() << "bytes are counted in the race build alone";
+  for (const Shape& shape : {Shape{65, 33, 785}, {128, 100, 301}, {705, 769, 5}}) {
+    const Values a = uniform(shape.rows, shape.depth, 1),
+                 b = uniform(shape.columns, shape.depth, 2);
+    for (const Named& device : make_backends(Precision::fp32)) {
+      if (device.name != "simt") continue;
+      Memory memory(*device.backend);
+      const Matrix x = memory.put(a), w = memory.put(b),
+                   bias = memory.put(uniform(1, shape.columns, 3)),
+                   y = memory.put(uniform(shape.rows, shape.columns, 4)),
+                   out = memory.out(shape.rows, shape.columns),
+                   back = memory.out(shape.rows, shape.depth);
+      const std::vector<Product> products = {
+          {x, w, true, Store{.out = out}},
+          {x, w, true, BiasActivate{.bias = bias, .out = out, .activation = Relu{}}},
+          {y, w, false, ActivationGradient{.y = x, .out = back, .activation = Tanh{}}},
+          {x, w, true,
+           Observe{.bias = bias,
+                   .x = y,
+                   .terms = memory.out(shape.rows, 32),
+                   .score = out,
+                   .law = Bernoulli{}}}};
+      const auto compare = [&](const Traffic& wanted) {
+        const auto records = simt::launches();
+        ASSERT_EQ(records.size(), 1u);
+        EXPECT_NEAR(double(records[0].bytes_read) / wanted.read, 1, 0.05);
+        EXPECT_NEAR(double(records[0].bytes_written) / wanted.written, 1, 0.05);
+      };
+      for (const Product& product : products) {
+        SCOPED_TRACE(testing::Message() << shape.rows << "x" << shape.columns << "x" << shape.depth
+                                        << ", epilogue " << product.epilogue.index());
+        simt::clear_launches();
+        memory.ops().run(product);
+        compare(traffic(product));
+      }
+      for (const Mode mode : {Mode::store, Mode::adam}) {
+        Destination weight(shape.columns, shape.depth, mode, 5), b(1, shape.columns, mode, 9);
+        const StepState* const state = memory.put(std::vector<StepState>{{}});
+        const WeightGradients op{{{y, x, weight.sink(memory, state), b.sink(memory, state)}}};
+        SCOPED_TRACE(testing::Message() << "weight gradients, mode " << int(mode));
+        simt::clear_launches();
+        memory.ops().run(op);
+        compare(traffic(op));
+      }
+    }
+  }
+}
+
+}  // namespace elbo::test
