@@ -32,9 +32,9 @@ Tensor dense(const Activation& activation, const Tensor& x, const Tensor& weight
   const bool tracked = x.tracked() || weight.tracked() || bias.tracked();
   const Tensor sums = made(x, shape, false), y = made(x, shape, tracked);
   const Tensor pre = needs_input(activation) ? made(x, shape, false) : Tensor();
-  program.add(Product{.a = x.matrix(), .b = weight.matrix(), .b_transposed = true,
+  program.add(Product{.a = program.use(x), .b = program.use(weight), .b_transposed = true,
                       .epilogue = Store{.out = sums.matrix()}});
-  program.add(Apply{BiasActivate{.in = sums.matrix(), .bias = bias.matrix(),
+  program.add(Apply{BiasActivate{.in = sums.matrix(), .bias = program.use(bias),
                                  .pre = pre ? pre.matrix() : Matrix{}, .out = y.matrix(),
                                  .activation = activation}});
   if (tracked) program.tape.push_back(DenseCall{x, weight, bias, pre, y, activation});
@@ -53,7 +53,7 @@ Sampled sample_posterior(const Tensor& q, const Noise& noise) {
   const Tensor z = made(q, {q.rows(), units}, q.tracked());
   const Tensor kl = made(q, {q.rows(), 1}, q.tracked());
   program.add(Apply{SampleLatent{
-      .in = q.matrix(), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
+      .in = program.use(q), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
   if (q.tracked()) program.tape.push_back(LatentCall{q, z, kl, noise});
   return {z, kl};
 }
@@ -71,8 +71,8 @@ Tensor log_prob(const Likelihood& law, const Tensor& x, const Tensor& theta, con
   const int repeat = theta.rows() / x.rows();
   const bool tracked = theta.tracked() || side.tracked();
   const Tensor terms = made(x, {theta.rows(), 1}, tracked);
-  program.add(Apply{Observe{.in = theta.matrix(), .side = side ? side.matrix() : Matrix{},
-                            .x = x.matrix(), .terms = terms.matrix(), .law = law,
+  program.add(Apply{Observe{.in = program.use(theta), .side = side ? program.use(side) : Matrix{},
+                            .x = program.use(x), .terms = terms.matrix(), .law = law,
                             .repeat = repeat}});
   if (tracked) program.tape.push_back(LogProbCall{x, theta, side, terms, law, repeat});
   return terms;
@@ -83,7 +83,7 @@ Tensor add(const Tensor& a, const Tensor& b, Real alpha, Real beta) {
   require(b && b.shape() == a.shape(), "add: b is ", b ? b.shape() : Shape{0, 0}, ", expected ",
           a.shape());
   const Tensor out = made(a, a.shape(), a.tracked() || b.tracked());
-  program.add(Add{a.matrix(), b.matrix(), out.matrix(), alpha, beta});
+  program.add(Add{program.use(a), program.use(b), out.matrix(), alpha, beta});
   if (out.tracked()) program.tape.push_back(AddCall{a, b, out, alpha, beta});
   return out;
 }
@@ -98,7 +98,7 @@ Tensor objective(const std::vector<Term>& terms, double* totals) {
     const Shape expected{terms[0].rows.rows(), 1};
     require(term.rows && term.rows.shape() == expected, "objective: a term is ",
             term.rows ? term.rows.shape() : Shape{0, 0}, ", expected ", expected);
-    operation.terms[operation.count] = term.rows.matrix();
+    operation.terms[operation.count] = program.use(term.rows);
     operation.weights[operation.count++] = term.weight;
     call.terms.push_back(term.rows), call.weights.push_back(term.weight);
   }
@@ -117,7 +117,7 @@ Draws sample_many(const Tensor& q, const Noise& noise) {
           noise.samples, " samples; expected an even number of columns and at least one sample");
   const int rows = q.rows() * noise.samples;
   const Tensor z = made(q, {rows, q.columns() / 2}, false), log_ratio = made(q, {rows, 1}, false);
-  program.add(SampleMany{q.matrix(), z.matrix(), log_ratio.matrix(), noise});
+  program.add(SampleMany{program.use(q), z.matrix(), log_ratio.matrix(), noise});
   return {z, log_ratio};
 }
 

@@ -27,8 +27,8 @@ void Optimizer::step() {
     const Tensor gradient = p.gradient();
     if (!gradient) continue;
     norm.gradients.push_back(gradient.matrix());
-    all.updates.push_back({.in = gradient.matrix(), .w = p.matrix(),
-                           .m = moments_[i].first.matrix(), .v = moments_[i].second.matrix(),
+    all.updates.push_back({.in = program.use(gradient), .w = program.use(p),
+                           .m = program.use(moments_[i].first), .v = program.use(moments_[i].second),
                            .clip = {}, .rule = rule_,
                            .rate = {.schedule = rate_, .state = progress_.state()}});
     p.drop_gradient();

@@ -16,15 +16,15 @@ class Autograd {
     if (!std::holds_alternative<Identity>(call.activation)) {
       da = temporary(call.y.shape());
       program_.add(Apply{ActivationGradient{
-          .in = dy, .pre = matrix(call.pre), .y = call.y.matrix(), .out = da,
+          .in = dy, .pre = matrix(call.pre), .y = matrix(call.y), .out = da,
           .activation = call.activation}});
     }
     if (call.x.tracked()) {
       const auto [dx, accumulate] = contribution(call.x);
-      program_.add(Product{.a = da, .b = call.weight.matrix(),
+      program_.add(Product{.a = da, .b = matrix(call.weight),
                            .epilogue = Store{.out = dx, .accumulate = accumulate}});
     }
-    WeightGradient layer{.dy = da, .x = call.x.matrix(), .weight = {}, .bias = {}};
+    WeightGradient layer{.dy = da, .x = matrix(call.x), .weight = {}, .bias = {}};
     if (call.weight.tracked()) sink(call.weight, layer.weight);
     if (call.bias.tracked()) sink(call.bias, layer.bias);
     if (layer.weight.gradient.tensor || layer.bias.gradient.tensor)
@@ -37,7 +37,7 @@ class Autograd {
     if (!call.q.tracked() || (!dz.tensor && !upstream.tensor)) return;
     if (!dz.tensor) program_.add(Fill{dz = temporary(call.z.shape()), Scale{.factor = 0}});
     write(call.q, [&](const Matrix& dq) {
-      program_.add(Apply{LatentGradient{.in = dz, .q = call.q.matrix(), .upstream = upstream,
+      program_.add(Apply{LatentGradient{.in = dz, .q = matrix(call.q), .upstream = upstream,
                                         .out = dq, .noise = call.noise}});
     });
   }
@@ -49,8 +49,8 @@ class Autograd {
     const bool shared = call.side.tracked();
     const Matrix side_score = shared ? temporary(call.x.shape()) : Matrix{};
     const auto score = [&](const Matrix& dtheta) {
-      program_.add(Apply{Observe{.in = call.theta.matrix(), .side = matrix(call.side),
-                                 .x = call.x.matrix(), .upstream = upstream, .score = dtheta,
+      program_.add(Apply{Observe{.in = matrix(call.theta), .side = matrix(call.side),
+                                 .x = matrix(call.x), .upstream = upstream, .score = dtheta,
                                  .side_score = side_score, .law = call.law,
                                  .repeat = call.repeat}});
     };
@@ -83,9 +83,9 @@ class Autograd {
   }
 
  private:
-  static Matrix matrix(const Tensor& t) { return t ? t.matrix() : Matrix{}; }
-  static Matrix gradient(const Tensor& t) {
-    return t && t.node_->gradient ? t.node_->gradient->matrix : Matrix{};
+  Matrix matrix(const Tensor& t) { return t ? program_.use(t) : Matrix{}; }
+  Matrix gradient(const Tensor& t) {
+    return t && t.node_->gradient ? program_.use(t.gradient()) : Matrix{};
   }
   Matrix temporary(Shape shape) { return program_.transient(shape)->matrix; }
 
@@ -94,7 +94,7 @@ class Autograd {
     auto& gradient = t.node_->gradient;
     const bool accumulate = gradient != nullptr;
     if (!accumulate) gradient = program_.transient(t.shape());
-    return {gradient->matrix, accumulate};
+    return {program_.use(Tensor(gradient)), accumulate};
   }
   void sink(const Tensor& t, Sink& into) {
     std::tie(into.gradient, into.accumulate) = contribution(t);

@@ -53,7 +53,10 @@ class Cuda final : public Backend {
         stream_(std::make_shared<Stream>(index)),
         ops_(cuda_ops(precision, stream_->stream)) {}
 
-  const Ops& ops() const override { return *ops_; }
+  const Ops& ops() const override {
+    here();  // launches go to the thread's current device
+    return *ops_;
+  }
 
   std::string description() const override {
     cudaDeviceProp properties;

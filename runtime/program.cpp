@@ -41,6 +41,11 @@ std::shared_ptr<Storage> Program::transient(Shape shape) {
   return storage;
 }
 
+const Matrix& Program::use(const Tensor& t) {
+  if (t.storage()->memory) operands.push_back(t.storage());
+  return t.matrix();
+}
+
 void Program::plan(Plan how) {
   if (how == Plan::fused) fuse(*this);
   place(*this);
@@ -59,6 +64,7 @@ void flush(const Device& device) {
   program.run();
   program.operations.clear();
   program.tensors.clear();
+  program.operands.clear();
 }
 
 namespace {

@@ -27,6 +27,8 @@ class Program {
   const Device& device() const { return device_; }
   void add(Operation operation) { operations.push_back(std::move(operation)); }
   std::shared_ptr<Storage> transient(Shape);
+  /// An operand that has memory already lives as long as the operations that use it.
+  const Matrix& use(const Tensor&);
 
   /// Rewrites the list (runtime/planner.h) and gives every transient tensor its place.  A tensor
   /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
@@ -39,6 +41,7 @@ class Program {
   std::vector<Operation> operations;
   Tape tape;                                        // what backward() will walk
   std::map<int, std::shared_ptr<Storage>> tensors;  // the transient ones, by Matrix::tensor
+  std::vector<std::shared_ptr<Storage>> operands;   // the others
 
   /// While it lives, functions on this thread append to the given program.
   class Recording {

@@ -83,11 +83,6 @@ __global__ void __launch_bounds__(row_threads)
   }
 }
 
-struct StoredEntry {
-  Matrix in;
-  HD Real operator()(int r, int c) const { return in(r, c); }
-};
-
 /// out(r, 0) = Σ_c body(r, c)
 template <class Body>
 __global__ void __launch_bounds__(row_threads)

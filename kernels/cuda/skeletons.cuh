@@ -70,12 +70,9 @@ struct Skeletons {
 
   template <class Body>
   void row_sums(int rows, int columns, Matrix out, Body body) const {
-    if constexpr (requires { body.in; }) {
-      // OpsOn's own body is a private type, which CUDA forbids a kernel to be named by.
-      launch_row_sums(rows, columns, out, StoredEntry{body.in});
-    } else {
-      launch_row_sums(rows, columns, out, body);
-    }
+    const int lanes = lanes_for(columns);
+    run(row_sums_kernel<Body>, rows_grid(rows, lanes), row_threads, 0, rows, columns, out, lanes,
+        body);
   }
 
   int column_tiles(const Product& op, int width) const {
@@ -156,12 +153,6 @@ struct Skeletons {
     Launch shape{grid, dim3(unsigned(threads))};
     shape.shared_bytes = shared_bytes, shape.stream = stream, shape.overlap = overlap;
     launch(kernel, shape, arguments...);
-  }
-  template <class Body>
-  void launch_row_sums(int rows, int columns, const Matrix& out, const Body& body) const {
-    const int lanes = lanes_for(columns);
-    run(row_sums_kernel<Body>, rows_grid(rows, lanes), row_threads, 0, rows, columns, out, lanes,
-        body);
   }
   static dim3 rows_grid(int rows, int lanes) {
     return unsigned(tiling::divide_up(rows, row_threads / lanes));

@@ -1,4 +1,7 @@
 #pragma once
+#include <gtest/gtest.h>
+
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <map>
@@ -49,7 +52,8 @@ inline Values uniform(int rows, int columns, unsigned seed, Real low = -1, Real 
   return out;
 }
 
-/// Memory on one device for the length of a test.  Paddings hold NaN: who reads them shows it.
+/// Memory on one device for the length of a test.  Paddings hold NaN: who reads them shows it, and
+/// who writes them too, since what lies behind a view's columns may be another's.
 class Memory {
  public:
   explicit Memory(Backend& backend) : backend_(backend) {}
@@ -85,8 +89,14 @@ class Memory {
   Values get(const Matrix& m) {
     const std::vector<Real> whole = get(m.data, std::size_t(m.rows) * m.stride);
     Values values = filled(m.rows, m.columns, 0);
+    bool untouched = true;
     for (int r = 0; r < m.rows; ++r)
-      for (int c = 0; c < m.columns; ++c) values(r, c) = whole[std::size_t(r) * m.stride + c];
+      for (int c = 0; c < m.stride; ++c) {
+        const Real x = whole[std::size_t(r) * m.stride + c];
+        if (c < m.columns) values(r, c) = x;
+        else untouched = untouched && std::isnan(x);
+      }
+    EXPECT_TRUE(untouched) << "somebody wrote behind a matrix's columns";
     return values;
   }
   const Ops& ops() const { return backend_.ops(); }

@@ -90,10 +90,12 @@ TEST(Planner, updates_every_dense_weight_in_the_launch_of_its_gradient) {
   }
 }
 
-TEST(Planner, makes_eleven_operations_of_the_step_of_a_vae_with_one_hidden_layer) {
-  const Training training(
-      Device::cpu(), {.observed = 13, .hidden = {11}, .latent = 3}, Plan::fused);
-  EXPECT_EQ(training.step.program().operations.size(), 11u) << training.step.program().describe();
+TEST(Planner, makes_eleven_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
+  const ModelConfig config{.observed = 13, .hidden = {11}, .latent = 3};
+  const Training fused(Device::cpu(), config, Plan::fused);
+  const Training composed(Device::cpu(), config, Plan::composed);
+  EXPECT_EQ(fused.step.program().operations.size(), 11u) << fused.step.program().describe();
+  EXPECT_EQ(composed.step.program().operations.size(), 27u) << composed.step.program().describe();
 }
 
 TEST(Planner, changes_no_result) {
