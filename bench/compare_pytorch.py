@@ -233,7 +233,8 @@ def compare(torch, options, number):
                 raise RuntimeError(f"the loss went from {first} to {last}")
             one = seconds_a_step(torch, options.device, step, 10)
             least = 200 if options.device == "cuda" else 3
-            steps[name], counts[name] = step, options.steps or max(least, min(20000, int(0.3 / one)))
+            steps[name] = step
+            counts[name] = options.steps or max(least, min(20000, int(0.3 / one)))
         except Exception as error:  # one flavour that fails leaves the others
             result["errors"][name] = f"{type(error).__name__}: {error}"[-500:]
     times = {name: [] for name in ["elbo", *steps]}

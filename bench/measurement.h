@@ -21,7 +21,8 @@ double median(std::vector<double>);
 std::string processor(const Device&);
 
 #ifdef ELBO_HAS_CUDA
-std::function<double()> cuda_measurement(Precision, std::function<void(const Ops&)> body, bool cold);
+std::function<double()> cuda_measurement(Precision, std::function<void(const Ops&)> body,
+                                         bool cold);
 #endif
 
 }  // namespace elbo

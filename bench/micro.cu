@@ -134,7 +134,8 @@ double each(const Timer& timer, const std::function<void(int)>& with) {
 
 double cluster_barrier(const Timer& timer, unsigned blocks) {
   if (blocks > 8)
-    check(cudaFuncSetAttribute(cluster_barriers, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+    check(cudaFuncSetAttribute(cluster_barriers, cudaFuncAttributeNonPortableClusterSizeAllowed,
+                               1));
   return each(timer, [&](int barriers) {
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeClusterDimension;
@@ -173,6 +174,14 @@ double read_bandwidth(const Timer& timer, const Gpu& gpu, std::size_t bytes, int
   });
   check(cudaFree(from));
   return double(bytes) * passes / seconds;
+}
+
+int say_name() {
+  cudaDeviceProp properties{};
+  const cudaError_t status = cudaGetDeviceProperties(&properties, 0);
+  if (status == cudaSuccess) std::puts(properties.name);
+  else std::fprintf(stderr, "%s\n", cudaGetErrorString(status));
+  return status != cudaSuccess;
 }
 
 Json measure() {
@@ -228,10 +237,7 @@ Json measure() {
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 2 && std::string(argv[1]) == "--name") {
-      std::puts(elbo::Gpu().properties.name);
-      return 0;
-    }
+    if (argc == 2 && std::string(argv[1]) == "--name") return elbo::say_name();
     const nlohmann::ordered_json result = elbo::measure();
     std::puts(result.dump(1).c_str());
     if (argc == 3 && std::string(argv[1]) == "--json")

@@ -40,18 +40,19 @@ FUNCTIONS = {
     "sigmoid": sigmoid,
     "expm1_minus": lambda x: expm1(x) - x,
 }
-WIDE = [mpf(s) * x for s in (-1, 1)
-        for x in map(mpf, "100 90 87.25 70 50.5 33 20 16.75 12 7.5 4 2.25 1.5 1 0.984375 0.75 0.5 "
-                          "0.34375 0.125 0.015625".split())]
+WIDE = [mpf(s) * mpf(x) for s in (-1, 1)
+        for x in ("100 90 87.25 70 50.5 33 20 16.75 12 7.5 4 2.25 1.5 1 0.984375 0.75 0.5 0.34375 "
+                  "0.125 0.015625").split()]
 WIDE += [mpf(s) * mpf(2) ** e for s in (1, -1) for e in (-12, -24, -40)]
 WIDE.sort()
 
 
-def text(x): return mp.nstr(x, 17, min_fixed=0, max_fixed=0).replace("e+", "e").replace("e0", "")
+def text(x):
+    return mp.nstr(x, 17, min_fixed=0, max_fixed=0).replace("e+", "e").replace("e0", "")
 
 
-lines = ["// Written by make_activations.py with mpmath, 60 digits; not to be edited.", "#pragma once",
-         "", "namespace elbo::golden {", "",
+lines = ["// Written by make_activations.py with mpmath, 60 digits; not to be edited.",
+         "#pragma once", "", "namespace elbo::golden {", "",
          "struct ActivationPoint {", "  const char* name;", "  double x, value, slope, curvature;",
          "};", "inline constexpr ActivationPoint activations[] = {"]
 for name, (value, slope) in ACTIVATIONS.items():

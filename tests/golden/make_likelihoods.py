@@ -14,7 +14,8 @@ mp.dps = 120  # 90 - log(1 + e^90) cancels 40 of them
 def single(x): return mpf(struct.unpack("f", struct.pack("f", x))[0])
 
 
-def text(x): return mp.nstr(x, 17, min_fixed=0, max_fixed=0).replace("e+", "e").replace("e0", "")
+def text(x):
+    return mp.nstr(x, 17, min_fixed=0, max_fixed=0).replace("e+", "e").replace("e0", "")
 
 
 def bernoulli(x, l): return x * l - (log1p(exp(-abs(l))) + max(l, mpf(0)))
@@ -30,7 +31,8 @@ def raw(x, m, s, floor):
     return gaussian(x, m, v), d / v, (d ** 2 / v - 1) * exp(s) / v / 2
 
 
-BERNOULLI = [(x, l) for x in (0, 1) for l in (-90, -40, -17.5, -3, -0.1, 0, 1e-4, 0.7, 5, 20, 88.5, 90)]
+BERNOULLI = [(x, l) for x in (0, 1)
+             for l in (-90, -40, -17.5, -3, -0.1, 0, 1e-4, 0.7, 5, 20, 88.5, 90)]
 BERNOULLI += [(0.5, 0), (0.2, -1.3), (0.9, 2.2), (1 / 255, -5), (254 / 255, 6), (0.3, 90),
               (0.99, -90), (128 / 255, 1e-3), (0.6, 15), (0.004, -30)]
 FLOOR = 1e-3
@@ -46,8 +48,8 @@ FIXED = [(0, 0, 1), (1, 0, 1), (-3, 4, 1), (0.5, 0.25, 0.1), (0.5, 0.5, 0.1), (0
          (0.3, 0.7, 0.25), (-1, -1.0625, 0.0078125), (0, 30, 1), (6, 0, 2), (0.1, 0.2, 0.4),
          (255, 0, 16), (-1e-4, 1e-4, 0.01), (4, 1, 1.5), (0.75, -0.75, 0.6)]
 
-lines = ["// Written by make_likelihoods.py with mpmath, 120 digits; not to be edited.", "#pragma once",
-         "", "namespace elbo::golden {", ""]
+lines = ["// Written by make_likelihoods.py with mpmath, 120 digits; not to be edited.",
+         "#pragma once", "", "namespace elbo::golden {", ""]
 
 
 def table(kind, name, fields, rows):

@@ -23,7 +23,11 @@ namespace {
 
 TEST(Philox, gives_the_published_answers) {
   // Random123 1.09, tests/kat_vectors, philox4x32 10.
-  constexpr struct { std::uint32_t counter[4]; std::uint64_t key; std::uint32_t word[4]; } known[] = {
+  constexpr struct {
+    std::uint32_t counter[4];
+    std::uint64_t key;
+    std::uint32_t word[4];
+  } known[] = {
       {{0, 0, 0, 0}, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
       {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffffffffffff,
        {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
@@ -33,7 +37,7 @@ TEST(Philox, gives_the_published_answers) {
   for (const auto& k : known) {
     const auto& c = k.counter;
     const Philox block = Philox::at(c[0], c[1], c[2], c[3], k.key);
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(block.word[i], k.word[i]) << std::hex << k.key << ' ' << i;
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(block.word[i], k.word[i]) << "word " << i;
   }
 }
 
@@ -55,7 +59,8 @@ TEST(Philox, gives_the_bits_of_curand) {
     for (std::uint32_t b = 0; b < words.size() / 4; ++b) {
       const Philox block = Philox::at(b / subsequences, 0, b % subsequences, 0, seed);
       for (int i = 0; i < 4; ++i)
-        ASSERT_EQ(block.word[i], words[4 * b + std::uint32_t(i)]) << "seed " << seed << ", block " << b;
+        ASSERT_EQ(block.word[i], words[4 * b + std::uint32_t(i)])
+            << "seed " << seed << ", block " << b;
     }
   }
 #endif
@@ -101,7 +106,7 @@ TEST(Normals, have_the_standard_normal_law) {
     double distance = 0;
     for (int i = 0; i < n; ++i) {
       const double phi = std::erfc(-x[std::size_t(i)] / std::numbers::sqrt2) / 2;
-      distance = std::max({distance, std::fabs(phi - double(i) / n), std::fabs(phi - (i + 1.0) / n)});
+      distance = std::max({distance, phi - double(i) / n, (i + 1.0) / n - phi});
     }
     EXPECT_LT(distance, std::sqrt(std::log(2e6) / (2.0 * n)));
   }
@@ -123,8 +128,10 @@ void expect_uncorrelated(const char* neighbours, F&& pair) {
 
 TEST(Normals, of_neighbours_are_uncorrelated) {
   constexpr int units = 20;
-  const auto at = [](int row, int unit, int sample = 0, std::uint64_t seed = 3, Stream stream = Stream::latent) {
-    return Noise{.seed = seed, .stream = std::uint32_t(stream), .first_sample = sample}.normal(row, unit);
+  const auto at = [](int row, int unit, int sample = 0, std::uint64_t seed = 3,
+                     Stream stream = Stream::latent) {
+    const Noise noise{.seed = seed, .stream = std::uint32_t(stream), .first_sample = sample};
+    return noise.normal(row, unit);
   };
   for (const int step : {1, 2, 3, 4})
     expect_uncorrelated("units", [&](int i) {
@@ -203,8 +210,10 @@ std::map<int, std::vector<Real>> noise_of_an_epoch(Batches& batches, int batch, 
   for (long done = 0; done < batches.rows(); done += batch) {
     step();
     const std::vector<Real> data = x.read(), draws = z.read();
-    for (int r = 0; r < batch; ++r)
-      noise[int(data[std::size_t(r)])] = {draws.begin() + r * units, draws.begin() + (r + 1) * units};
+    for (int r = 0; r < batch; ++r) {
+      const auto first = draws.begin() + r * units;
+      noise[int(data[std::size_t(r)])] = {first, first + units};
+    }
   }
   return noise;
 }

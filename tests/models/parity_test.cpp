@@ -126,13 +126,13 @@ TEST(Parity, of_every_gradient_of_the_first_step_with_pytorch) {
 
 TEST(Parity, of_twenty_steps_of_adam_with_pytorch) {
   const Json& adam = golden().at("adam");
-  const double rate = adam.at("rate");
+  const double rate = adam.at("rate"), epsilon = adam.at("epsilon");
   for_every_case([&](Case c) {
     const Progress progress(c.device);
     DeviceArray<double> totals(c.device, 3);
     Optimizer optimizer(c.parameters(),
                         Adam{.beta1 = adam.at("betas").at(0), .beta2 = adam.at("betas").at(1),
-                             .epsilon = adam.at("epsilon")},
+                             .epsilon = epsilon},
                         Constant{Real(rate)}, progress);
     Tensor loss;
     Step step(c.device, [&] {
@@ -155,9 +155,9 @@ TEST(Parity, of_twenty_steps_of_adam_with_pytorch) {
       EXPECT_NEAR(sums[1] / sums[2], c.json.at("kls").at(i).get<double>(),
                   bound(expected));
     }
-    // A step moves a weight by rate · m / √v, and √v stays above |g| / √steps, g its first gradient:
-    // an error δ of every gradient moves it by less than 2 rate √steps δ / |g| a step, and nothing
-    // moves it by more than twice the rate.  Each step also rounds the weight.
+    // A step moves a weight by rate · m / √v, and √v stays above |g| / √steps, g its first
+    // gradient: an error δ of every gradient moves it by less than 2 rate √steps δ / |g| a step,
+    // and nothing moves it by more than twice the rate.  Each step also rounds the weight.
     const SafeTensors last = tensors(c.json.at("final")), first = tensors(c.json.at("gradients"));
     for (const Parameter& p : c.parameters()) {
       SCOPED_TRACE(p.name);
@@ -166,10 +166,11 @@ TEST(Parity, of_twenty_steps_of_adam_with_pytorch) {
             &g = first.arrays.at(p.name).values;
       ASSERT_EQ(got.size(), wanted.size());
       for (std::size_t i = 0; i < got.size(); ++i) {
-        const double part = std::min(1.0, std::sqrt(steps) * bound(largest(g)) /
-                                              (std::fabs(double(g[i])) + adam.at("epsilon").get<double>()));
+        const double scale = std::fabs(double(g[i])) + epsilon;
+        const double part = std::min(1.0, std::sqrt(steps) * bound(largest(g)) / scale);
         EXPECT_NEAR(got[i], wanted[i],
-                    2 * rate * steps * part + tolerance::sum(steps, largest(wanted))) << "number " << i;
+                    2 * rate * steps * part + tolerance::sum(steps, largest(wanted)))
+            << "number " << i;
       }
     }
   });
