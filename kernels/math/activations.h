@@ -99,7 +99,7 @@ struct Softplus {
   }
 };
 
-/// y = x sigmoid(x);  slope s (1 + x (1 - s)), s = sigmoid(x)
+/// y = x sigmoid(x);  slope s (1 + x (1 - s)), s = sigmoid(x), 1 - s = sigmoid(-x)
 struct Silu {
   static constexpr bool needs_input = true;
   template <class T>
@@ -109,7 +109,7 @@ struct Silu {
   template <class T>
   HD T slope(T x, T) const {
     const T s = sigmoid(x);
-    return s * (1 + x * (1 - s));
+    return s * (1 + x * sigmoid(-x));
   }
 };
 

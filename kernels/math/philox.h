@@ -27,7 +27,7 @@ struct Philox {
     return {{c0, c1, c2, c3}};
   }
 
-  /// In (0, 1): (w + ½) 2⁻³², rounded.
+  /// In (0, 1]: (w + ½) 2⁻³², rounded; in float the last 128 words give 1.
   HD Real uniform(int i) const { return Real(word[i]) * Real(0x1p-32) + Real(0x1p-33); }
 
   /// Standard normal i of four, by Box and Muller (1958) from words 2⌊i/2⌋ and the next.
