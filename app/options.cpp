@@ -80,7 +80,14 @@ CLI::Validator one_of(std::vector<std::string> words) {
 }
 
 void add_device(CLI::App* command, std::string& device) {
+  const auto known = [](const std::string& name) -> std::string {
+    const bool numbered = name.starts_with("cuda:") && name.size() > 5 &&
+                          name.find_first_not_of("0123456789", 5) == std::string::npos;
+    if (numbered || name == "auto" || name == "cpu" || name == "cuda" || name == "simt") return "";
+    return "'" + name + "' is none of auto, cpu, cuda, cuda:K, simt";
+  };
   command->add_option("--device", device, "auto (a GPU if there is one), cpu, cuda, cuda:K, simt")
+      ->check(CLI::Validator(known, ""))
       ->capture_default_str();
 }
 

@@ -1,33 +1,13 @@
-// A model of one's own: a VAE whose decoder has a skip connection, trained by a loop of one's own.
+// A model of one's own (own_model.h) trained by a loop of one's own.
 // Its step is planned like any other: the program prints the operations it became.
+#include "examples/own_model.h"
+
 #include <cstdio>
 
-#include "models/vae.h"
 #include "nn/batches.h"
 #include "runtime/step.h"
 
 using namespace elbo;
-
-struct ResidualVae {
-  Linear inner, posterior, widen, refine, output;
-
-  ResidualVae(const Device& device, int observed, int hidden, int latent, Initialiser random)
-      : inner(device, observed, hidden, Silu{}, random),
-        posterior(device, hidden, 2 * latent, Identity{}, random, /*interleave=*/2),
-        widen(device, latent, hidden, Silu{}, random),
-        refine(device, hidden, hidden, Silu{}, random),
-        output(device, hidden, observed, Identity{}, random) {}
-
-  Terms operator()(const Tensor& x, const Noise& noise) const {
-    const auto [z, kl] = sample_posterior(posterior(inner(x)), noise);
-    const Tensor h = widen(z);
-    return {log_prob(Bernoulli{}, x, output(add(h, refine(h)))), kl};
-  }
-  void parts(auto visit) {
-    visit("inner", inner), visit("posterior", posterior), visit("widen", widen);
-    visit("refine", refine), visit("output", output);
-  }
-};
 
 int main() {
   const Device device = Device::named("auto", Precision::tf32);

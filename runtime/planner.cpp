@@ -42,6 +42,7 @@ class Planner {
     join_scores();
     read_constants();
     hand_on_biases();
+    see_through_sums();
     attach_epilogues();
     attach_updates();
     group_weight_gradients();
@@ -144,27 +145,67 @@ class Planner {
     return 1;
   }
 
+  /// Writing of a tensor as a multiple of another, if that is what operation i is.
+  const Add* multiple(int i) {
+    const Add* const add = std::get_if<Add>(&list_[i]);
+    return add && !add->b.tensor && !kept(add->out.tensor) && only_writer(add->a.tensor) ? add : nullptr;
+  }
+
+  /// The gradient of a sum reaches its parts as copies, and what a product adds to one of them.
+  void see_through_sums() {
+    for (int j = 0; j < int(list_.size()); ++j)
+      if (ActivationGradient* const e = applied<ActivationGradient>(j); e && !e->plus.tensor) {
+        const int sum = e->in.tensor;
+        const auto writers = indices(sum, false);
+        if (writers.size() != 2 || writers[1] > j || readers(sum) != std::vector{writers[1], j}) continue;
+        const Add* const first = multiple(writers[0]);
+        Product* const second = std::get_if<Product>(&list_[writers[1]]);
+        Store* const store = second ? std::get_if<Store>(&second->epilogue) : nullptr;
+        if (!first || !store) continue;
+        e->plus = first->a, e->share = first->alpha;
+        store->accumulate = false;
+        erase({writers[0]});
+        --j;
+      }
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const Add* const copy = multiple(i);
+      if (!copy || copy->alpha != 1 || only_writer(copy->out.tensor) != i) continue;
+      const int gone = copy->out.tensor;
+      const Matrix whole = copy->a;
+      const auto rename = [&](Matrix& m, Access) {
+        if (m.tensor == gone) m = whole;
+      };
+      for (Operation& operation : list_) std::visit([&](auto& o) { o.views(rename); }, operation);
+      erase({i--});
+    }
+  }
+
   void attach_epilogues() {
     for (int i = 0; i < int(list_.size()); ++i) {
       Product* const product = std::get_if<Product>(&list_[i]);
       const Store* const store = product ? std::get_if<Store>(&product->epilogue) : nullptr;
-      if (!store || store->accumulate || kept(store->out.tensor)) continue;
-      const int between = store->out.tensor;
-      const auto all = readers(between);
-      if (all.size() != 1 || only_writer(between) != i || !can_wait(i, all[0])) continue;
+      if (!store || store->accumulate) continue;
+      const Matrix between = store->out;
+      const auto all = readers(between.tensor);
+      if (all.empty() || only_writer(between.tensor) != i || !can_wait(i, all[0])) continue;
       Apply* const reader = std::get_if<Apply>(&list_[all[0]]);
-      if (!reader) continue;
-      bool reads_it = false;
+      if (!reader || (all.size() > 1 && all[1] == all[0])) continue;
+      const bool wanted = all.size() > 1 || kept(between.tensor);
+      bool fits = false;
       std::visit(
           [&](auto& e) {
-            reads_it = e.in.tensor == between;
-            if (reads_it) e.in = {};
+            fits = e.in.tensor == between.tensor;
+            if constexpr (requires { e.plus; }) {
+              if (fits && wanted) e.stored = between;
+            } else {
+              fits = fits && !wanted;
+            }
+            if (fits) e.in = {};
           },
           reader->epilogue);
-      if (!reads_it) continue;
-      Product fused{product->a, product->b, product->b_transposed, reader->epilogue};
+      if (!fits) continue;
       const int at = all[0];
-      list_[at] = fused;
+      list_[at] = Product{product->a, product->b, product->b_transposed, reader->epilogue};
       split_terms(at);
       erase({i--});
     }

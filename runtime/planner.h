@@ -8,10 +8,11 @@ namespace elbo {
 ///  1. scores      log-likelihood and its gradient become one pass where the weight is known
 ///  2. constants   a gradient that is one number everywhere is read as that number
 ///  3. biases      a layer without activation hands its bias to what reads it
-///  4. epilogues   what reads a product's result alone becomes the product's epilogue
-///  5. updates     a weight's update follows its gradient's product, which is not stored
-///  6. groups      weight gradients that depend on nothing between them share a launch
-///  7. leavings    what nobody reads is not computed
+///  4. sums        the gradient of a sum is read where it is, not copied to the parts
+///  5. epilogues   what reads a product's result (alone, or first) becomes the product's epilogue
+///  6. updates     a weight's update follows its gradient's product, which is not stored
+///  7. groups      weight gradients that depend on nothing between them share a launch
+///  8. leavings    what nobody reads is not computed
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if
 /// no operation in between touches what moves, and if nobody outside holds the tensor.

@@ -272,8 +272,7 @@ struct BlockProduct {
       sum.template add<share>(panel, panels_b + step % Tile::stages * B::size, row, column,
                               slice * share);
     }
-    cp_async_wait<0>();
-    __syncthreads();
+    __syncthreads();  // nobody reads a panel; every copy was waited for: groups left are empty
     sum.store(shared + (slice * Tile::rows + row) * stride + column, stride);
     __syncthreads();
   }

@@ -50,14 +50,17 @@ struct BiasActivateBody {
   }
 };
 
-/// out = in · slope(pre, y): the gradient of a layer's pre-activation from that of its output y.
+/// out = d · slope(pre, y), the gradient of a layer's pre-activation from that of its output y:
+/// d = in + share · plus, where plus is the part of a sum that bypassed the layer; keeps d in
+/// `stored` when it is there.
 struct ActivationGradient {
-  Matrix in, pre, y, out;
+  Matrix in, plus, pre, y, stored, out;
+  Real share = 1;
   Activation activation;
 
   void views(auto&& visit) {
-    visit(in, Access::read), visit(pre, Access::read), visit(y, Access::read);
-    visit(out, Access::write);
+    visit(in, Access::read), visit(plus, Access::read), visit(pre, Access::read);
+    visit(y, Access::read), visit(stored, Access::write), visit(out, Access::write);
   }
 };
 
@@ -68,8 +71,10 @@ struct ActivationGradientBody {
   ActivationGradient op;
   Act activation;
   HD void operator()(int r, int c, Vec<1> v) const {
+    const Real d = op.plus.present() ? v[0] + op.share * op.plus(r, c) : v[0];
+    if (op.stored.present()) op.stored(r, c) = d;
     const Real y = op.y(r, c), x = op.pre.present() ? op.pre(r, c) : y;
-    op.out(r, c) = v[0] * activation.slope(x, y);
+    op.out(r, c) = d * activation.slope(x, y);
   }
 };
 

@@ -1,0 +1,160 @@
+// Bad input: each case ends in one line on stderr that names what and where, with exit code 1 (run
+// time) or 2 (usage), and nothing new or half-written in the folder.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <cstring>
+
+#include "data/npy.h"
+#include "tests/app/program.h"
+
+namespace elbo::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+struct Case {
+  std::string name;
+  Words arguments;
+  int status;
+  std::string says;  // part of the message
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+/// A folder with a trained run `r`, and bad files of every kind.
+class BadInput : public testing::TestWithParam<Case> {
+ protected:
+  static inline std::unique_ptr<TemporaryFolder> folder;
+
+  static void SetUpTestSuite() {
+    folder = std::make_unique<TemporaryFolder>();
+    const Outcome trained = run(*folder, {"train", "builtin:digits?n=60", "--hidden", "8", "--latent",
+                                          "2", "--epochs", "1", "--out", "r"});
+    ASSERT_EQ(trained.status, 0) << trained.error;
+    folder->with("nan.csv", "a,b\n1,2\n3,nan\n");
+    folder->with("ragged.csv", "1,2\n3\n");
+    folder->with("word.csv", "1,2\n3,four\n");
+    folder->with("large.csv", "0.5,0.25\n0.1,2\n");
+    folder->with("empty.csv", "");
+    folder->with("short-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16));
+    folder->with("magic-images-idx3-ubyte", std::string("\1\2\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\0", 17));
+    folder->with("text.npy", "this is not an array");
+    const std::vector<float> wide(2 * 5);
+    write_npy(*folder / "wide.npy", 2, 5, wide.data());
+    folder->with("key.toml", "epoks = 3\n");
+    folder->with("value.toml", "epochs = \"three\"\n");
+    folder->with("broken.toml", "epochs = \n");
+    folder->with("file", "not a folder");
+    std::filesystem::copy(*folder / "r", *folder / "corrupt", std::filesystem::copy_options::recursive);
+    folder->with("corrupt/model.safetensors", content_of(*folder / "r/model.safetensors").substr(0, 500));
+    std::filesystem::copy(*folder / "r", *folder / "alien", std::filesystem::copy_options::recursive);
+    folder->with("alien/config.json", "{\"model\": \"vae\"}");
+    std::filesystem::create_directory(*folder / "folder.csv");
+  }
+  static void TearDownTestSuite() { folder.reset(); }
+};
+
+TEST_P(BadInput, is_refused_in_one_line_and_leaves_nothing) {
+  const Case& c = GetParam();
+  const std::size_t before = folder->entries();
+  const Outcome outcome = run(*folder, c.arguments);
+  EXPECT_EQ(outcome.status, c.status) << outcome.error;
+  EXPECT_NE(outcome.error.find(c.says), std::string::npos) << outcome.error;
+  EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+  EXPECT_TRUE(outcome.error.starts_with("elbo: ")) << outcome.error;
+  // The first outcome's two files of output apart, there is nothing that was not there before.
+  EXPECT_LE(folder->entries(), before) << "something was left behind";
+}
+
+const std::string digits = "builtin:digits?n=60";
+
+std::vector<Case> cases() {
+  const auto train = [](Words more) {
+    Words words{"train"};
+    words.insert(words.end(), more.begin(), more.end());
+    words.insert(words.end(), {"--out", "new"});
+    return words;
+  };
+  const auto with = [&](Words more) {
+    more.insert(more.begin(), digits);
+    return train(more);
+  };
+  return {
+      {"unknown_command", {"tarin"}, 2, "tarin"},
+      {"unknown_flag", with({"--hiden", "4"}), 2, "--hiden"},
+      {"missing_value", {"train", digits, "--out", "new", "--epochs"}, 2, "epochs"},
+      {"word_for_a_number", with({"--epochs", "many"}), 2, "epochs"},
+      {"no_epoch", with({"--epochs", "-1"}), 2, "epochs"},
+      {"hidden_layer_of_no_width", with({"--hidden", "0"}), 2, "hidden"},
+      {"hidden_word", with({"--hidden", "4,x"}), 2, "hidden"},
+      {"negative_latent", with({"--latent", "-3"}), 2, "latent"},
+      {"empty_batch", with({"--batch", "0"}), 2, "batch"},
+      {"unknown_activation", with({"--activation", "rely"}), 2, "rely"},
+      {"unknown_likelihood", with({"--likelihood", "poison"}), 2, "poison"},
+      {"unknown_sigma", with({"--likelihood", "gaussian", "--sigma", "large"}), 2, "large"},
+      {"sigma_of_nothing", with({"--likelihood", "gaussian", "--sigma", "fixed:0"}), 2, "fixed:0"},
+      {"unknown_schedule", with({"--lr-schedule", "cosinus"}), 2, "cosinus"},
+      {"unknown_device", with({"--device", "tpu"}), 2, "tpu"},
+      {"unknown_precision", with({"--precision", "fp8"}), 2, "fp8"},
+      {"misspelt_key", with({"--config", "key.toml"}), 2, "epoks"},
+      {"word_in_the_config", with({"--config", "value.toml"}), 2, "epochs"},
+      {"config_that_is_no_toml", with({"--config", "broken.toml"}), 2, "broken.toml"},
+      {"missing_config", with({"--config", "nowhere.toml"}), 2, "nowhere.toml"},
+      {"missing_file", train({"nowhere.csv"}), 1, "nowhere.csv"},
+      {"folder_for_a_file", train({"folder.csv"}), 1, "folder.csv"},
+      {"empty_file", train({"empty.csv"}), 1, "empty.csv"},
+      {"nan_in_csv", train({"nan.csv"}), 1, "nan.csv:3:2"},
+      {"ragged_csv", train({"ragged.csv"}), 1, "ragged.csv:2"},
+      {"word_in_csv", train({"word.csv"}), 1, "word.csv:2:2"},
+      {"truncated_idx", train({"short-images-idx3-ubyte"}), 1, "short-images-idx3-ubyte"},
+      {"wrong_magic", train({"magic-images-idx3-ubyte"}), 1, "magic-images-idx3-ubyte"},
+      {"text_for_npy", train({"text.npy"}), 1, "text.npy"},
+      {"value_outside_the_support", train({"large.csv"}), 1, "row 1, column 1"},
+      {"unknown_builtin", train({"builtin:letters"}), 1, "builtin:letters"},
+      {"out_below_a_file", {"train", digits, "--epochs", "1", "--hidden", "4", "--out", "file/run"}, 1, "file"},
+      {"run_that_is_not_empty", {"train", digits, "--out", "r"}, 1, "--resume"},
+      {"resume_of_nothing", with({"--resume"}), 1, "new"},
+      {"resume_with_other_data",
+       {"train", "builtin:digits?n=61", "--hidden", "8", "--latent", "2", "--epochs", "2", "--out", "r", "--resume"},
+       1, "other data"},
+      {"resume_with_another_architecture",
+       {"train", digits, "--hidden", "9", "--latent", "2", "--epochs", "2", "--out", "r", "--resume"}, 1, "hidden"},
+      {"missing_run", {"evaluate", "nowhere"}, 1, "nowhere"},
+      {"truncated_model", {"evaluate", "corrupt"}, 1, "model.safetensors"},
+      {"config_without_fields", {"evaluate", "alien"}, 1, "config.json"},
+      {"data_of_another_width", {"evaluate", "r", "--data", "wide.npy"}, 1, "wide.npy"},
+      {"latents_of_another_width", {"decode", "r", "wide.npy", "--out", "x.npy"}, 1, "wide.npy"},
+      {"no_samples", {"sample", "r", "-n", "0", "--out", "x.npy"}, 2, "n"},
+      {"unknown_mode", {"sample", "r", "-n", "1", "--mode", "man", "--out", "x.npy"}, 2, "man"},
+      {"output_of_no_format", {"sample", "r", "-n", "1", "--out", "x.bmp"}, 2, "x.bmp"},
+      {"output_nowhere", {"sample", "r", "-n", "1", "--out", "no/such/x.npy"}, 1, "no/such"},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(, BadInput, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(BadMachine, without_a_gpu_cuda_is_an_error) {
+  if (std::filesystem::exists("/dev/nvidia0")) GTEST_SKIP() << "this machine has a GPU";
+  const TemporaryFolder folder;
+  const Outcome outcome = run(folder, {"train", digits, "--device", "cuda", "--out", "new"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.error.find("--device cuda"), std::string::npos) << outcome.error;
+  EXPECT_FALSE(std::filesystem::exists(folder / "new"));
+}
+
+TEST(BadMachine, a_full_disk_is_an_error_that_names_the_file) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "disk");
+  if (mount("none", (folder / "disk").c_str(), "tmpfs", 0, "size=64k") != 0)
+    GTEST_SKIP() << "no small file system can be mounted here: " << std::strerror(errno);
+  const Outcome outcome = run(folder, {"train", digits, "--hidden", "64", "--epochs", "1", "--out", "disk/run"});
+  EXPECT_EQ(outcome.status, 1) << outcome.error;
+  EXPECT_NE(outcome.error.find("disk/run"), std::string::npos) << outcome.error;
+  EXPECT_FALSE(std::filesystem::exists(folder / "disk/run/model.safetensors"));
+  umount((folder / "disk").c_str());
+}
+
+}  // namespace
+}  // namespace elbo::test

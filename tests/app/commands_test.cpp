@@ -1,0 +1,190 @@
+// The executable as a user meets it: every command, and what each leaves behind.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "data/npy.h"
+#include "tests/app/program.h"
+
+namespace elbo::test {
+namespace {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+Words train(const std::string& run, const Words& more = {}, int epochs = 2) {
+  Words words{"train", "builtin:digits?n=300", "--out", run, "--hidden", "24", "--latent", "3",
+              "--batch", "50", "--epochs", std::to_string(epochs)};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+TEST(Train, leaves_everything_that_a_run_should_hold) {
+  const TemporaryFolder folder;
+  const Outcome trained = run(folder, train("r", {"--valid", "0.1"}));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  for (const char* file : {"config.toml", "config.json", "metrics.jsonl", "metrics.csv", "model.safetensors",
+                           "checkpoint/state.safetensors", "samples.png", "reconstructions.png", "report.html"})
+    EXPECT_GT(content_of(folder / "r/" + file).size(), 0u) << file;
+  const std::string metrics = content_of(folder / "r/metrics.jsonl");
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 2);
+  const Json first = Json::parse(metrics.substr(0, metrics.find('\n')));
+  EXPECT_NEAR(first.at("elbo").get<double>(),
+              first.at("log_likelihood").get<double>() - first.at("kl").get<double>(), 1e-9);
+  EXPECT_TRUE(first.contains("valid_elbo"));
+}
+
+TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r")).status, 0);
+  const std::string page = content_of(folder / "r/report.html");
+  for (const char* part : {"builtin:digits?n=300", "elbo train", "data:image/png;base64,", "KL per latent unit"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  for (const char* link : {"src=\"http", "href=\"http", "url(http", "@import"})
+    EXPECT_EQ(page.find(link), std::string::npos) << link;
+}
+
+TEST(Train, gives_the_same_model_for_a_seed_and_another_for_another) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("a")).status, 0);
+  ASSERT_EQ(run(folder, train("b")).status, 0);
+  ASSERT_EQ(run(folder, train("c", {"--seed", "1"})).status, 0);
+  EXPECT_EQ(content_of(folder / "a/model.safetensors"), content_of(folder / "b/model.safetensors"));
+  EXPECT_NE(content_of(folder / "a/model.safetensors"), content_of(folder / "c/model.safetensors"));
+}
+
+TEST(Train, takes_a_flag_before_the_file_and_the_file_before_the_default) {
+  const TemporaryFolder folder;
+  folder.with("c.toml", "data = \"builtin:digits?n=100\"\nhidden = [16]\nlatent = 5\nepochs = 1\n");
+  ASSERT_EQ(run(folder, {"train", "--config", "c.toml", "--latent", "2", "--out", "r"}).status, 0);
+  const Json config = Json::parse(content_of(folder / "r/config.json"));
+  EXPECT_EQ(config.at("latent"), 2);
+  EXPECT_EQ(config.at("hidden"), Json::array({16}));
+  EXPECT_EQ(config.at("activation"), "relu");
+  const Outcome again = run(folder, {"train", "--config", "r/config.toml", "--out", "again"});
+  ASSERT_EQ(again.status, 0) << again.error;
+  EXPECT_EQ(content_of(folder / "r/model.safetensors"), content_of(folder / "again/model.safetensors"));
+}
+
+TEST(Train, killed_at_any_moment_and_resumed_ends_in_the_weights_of_an_uninterrupted_run) {
+  const TemporaryFolder folder;
+  constexpr int many = 30;
+  ASSERT_EQ(run(folder, train("whole", {}, many)).status, 0);
+  for (int kills = 0, delay = 60; kills < 3; ++kills, delay += 45) {
+    const std::string name = "killed" + std::to_string(kills);
+    Program first(folder, train(name, {}, many));
+    while (first.running() && content_of(folder / name + "/metrics.jsonl").empty())
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+    first.signal(SIGKILL);
+    first.wait();
+    const Outcome resumed = run(folder, train(name, {"--resume"}, many));
+    ASSERT_EQ(resumed.status, 0) << resumed.error;
+    EXPECT_TRUE(content_of(folder / name + "/model.safetensors") ==
+                content_of(folder / "whole/model.safetensors"));
+    const std::string metrics = content_of(folder / name + "/metrics.jsonl");
+    EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), many) << "an epoch is lost or told twice";
+  }
+}
+
+TEST(Train, interrupted_writes_a_checkpoint_says_how_to_go_on_and_exits_with_130) {
+  const TemporaryFolder folder;
+  Program first(folder, train("r", {}, 4000));
+  while (first.running() && content_of(folder / "r/metrics.jsonl").empty())
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  first.signal(SIGINT);
+  const Outcome interrupted = first.wait();
+  EXPECT_EQ(interrupted.status, 130) << interrupted.error;
+  EXPECT_NE(interrupted.error.find("--resume"), std::string::npos) << interrupted.error;
+  const std::string metrics = content_of(folder / "r/metrics.jsonl");
+  const long done = std::count(metrics.begin(), metrics.end(), '\n');
+  EXPECT_EQ(run(folder, train("r", {"--resume"}, int(done) + 1)).status, 0);
+}
+
+TEST(Train, makes_an_autoencoder_whose_squared_error_evaluate_tells) {
+  const TemporaryFolder folder;
+  const Outcome trained = run(folder, train("r", {"--model", "ae", "--likelihood", "gaussian"}));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  const Outcome told = run(folder, {"evaluate", "r", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const Json json = Json::parse(told.out);
+  // log N(x; x̂, 1) summed over C pixels is -½ (squared error + C log 2π), in float32.
+  const double expected = -2 * json.at("log_likelihood").get<double>() - 784 * std::log(2 * M_PI);
+  EXPECT_NEAR(json.at("squared_error").get<double>(), expected, 1e-5 * 784 * std::log(2 * M_PI));
+}
+
+struct Trained : testing::Test {
+  static inline std::unique_ptr<TemporaryFolder> folder;
+  static void SetUpTestSuite() {
+    folder = std::make_unique<TemporaryFolder>();
+    ASSERT_EQ(run(*folder, train("r")).status, 0);
+  }
+  static void TearDownTestSuite() { folder.reset(); }
+};
+
+TEST_F(Trained, evaluate_prints_the_terms_in_nats_with_the_bound_above_the_negative_likelihood) {
+  const Outcome told = run(*folder, {"evaluate", "r", "--importance-samples", "20", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const Json json = Json::parse(told.out);
+  EXPECT_EQ(json.at("units"), "nats per datum");
+  EXPECT_EQ(json.at("count"), 300);
+  EXPECT_EQ(json.at("importance_samples"), 20);
+  EXPECT_LT(json.at("nll").get<double>(), -json.at("elbo").get<double>());
+  EXPECT_GT(json.at("kl").get<double>(), 0);
+  EXPECT_TRUE(json.contains("bits_per_dim"));
+  EXPECT_EQ(Json::parse(run(*folder, {"evaluate", "r", "--json", "--limit", "7"}).out).at("count"), 7);
+}
+
+TEST_F(Trained, encode_decode_and_reconstruct_fit_together) {
+  const std::string data = "builtin:digits?n=20";
+  ASSERT_EQ(run(*folder, {"encode", "r", data, "--out", "z.npy"}).status, 0);
+  ASSERT_EQ(run(*folder, {"encode", "r", data, "--out", "s.npy", "--what", "logvar"}).status, 0);
+  ASSERT_EQ(run(*folder, {"decode", "r", "z.npy", "--out", "x.npy"}).status, 0);
+  ASSERT_EQ(run(*folder, {"reconstruct", "r", data, "--out", "y.npy"}).status, 0);
+  const Dataset z = read_npy(*folder / "z.npy"), x = read_npy(*folder / "x.npy");
+  EXPECT_EQ(z.rows, 20);
+  EXPECT_EQ(z.columns, 3);
+  EXPECT_EQ(x.columns, 784);
+  EXPECT_EQ(x.values(), read_npy(*folder / "y.npy").values());
+  EXPECT_NE(z.values(), read_npy(*folder / "s.npy").values());
+}
+
+TEST_F(Trained, sample_draws_means_data_or_parameters_from_a_seed) {
+  for (const char* mode : {"mean", "sample", "params"}) {
+    const std::string file = std::string(mode) + ".npy";
+    ASSERT_EQ(run(*folder, {"sample", "r", "-n", "9", "--mode", mode, "--out", file}).status, 0);
+    EXPECT_EQ(read_npy(*folder / file).rows, 9);
+  }
+  for (float v : read_npy(*folder / "sample.npy").values()) EXPECT_TRUE(v == 0 || v == 1);
+  for (float v : read_npy(*folder / "mean.npy").values()) EXPECT_TRUE(v > 0 && v < 1);
+  ASSERT_EQ(run(*folder, {"sample", "r", "-n", "9", "--out", "again.npy"}).status, 0);
+  EXPECT_EQ(content_of(*folder / "again.npy"), content_of(*folder / "mean.npy"));
+  ASSERT_EQ(run(*folder, {"sample", "r", "-n", "9", "--out", "grid.png"}).status, 0);
+  EXPECT_EQ(content_of(*folder / "grid.png").substr(1, 3), "PNG");
+}
+
+TEST_F(Trained, info_prints_the_plan_of_a_step) {
+  const Outcome told = run(*folder, {"info", "r", "--plan"});
+  EXPECT_EQ(told.status, 0);
+  EXPECT_NE(told.out.find("bias, log-likelihood, score"), std::string::npos) << told.out;
+}
+
+TEST_F(Trained, a_finished_run_resumed_says_so) {
+  EXPECT_EQ(run(*folder, train("r", {"--resume"})).status, 0);
+}
+
+TEST(Help, of_every_command_shows_its_flags_and_defaults) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run(folder, {"--help"}).status, 0);
+  for (const char* command : {"train", "evaluate", "encode", "decode", "reconstruct", "sample", "info"}) {
+    const Outcome help = run(folder, {command, "--help"});
+    EXPECT_EQ(help.status, 0) << command;
+    EXPECT_GT(help.out.size(), 200u) << command;
+  }
+  const std::string text = run(folder, {"train", "--help"}).out;
+  for (const char* flag : {"--hidden", "--sigma", "--lr-schedule", "--precision", "--resume"})
+    EXPECT_NE(text.find(flag), std::string::npos) << flag;
+}
+
+}  // namespace
+}  // namespace elbo::test
