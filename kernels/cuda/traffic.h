@@ -37,7 +37,8 @@ inline Traffic per_unit(const BiasActivate& e) {
   return {1, number, number * (1 + e.pre.present())};
 }
 inline Traffic per_unit(const ActivationGradient& e) {
-  return {1, number * (1 + e.pre.present()), number};
+  return {1.0 + 2 * e.plus.present(), number * (1 + e.pre.present() + e.plus.present()),
+          number * (1 + e.stored.present())};
 }
 inline Traffic per_unit(const SampleLatent& e) {
   Traffic t{8, 2 * number * e.bias.present(),
