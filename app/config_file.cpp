@@ -1,10 +1,10 @@
 #include "app/config_file.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "app/options.h"
 

@@ -73,8 +73,11 @@ int run(const EvaluateCommand& c) {
   model.check_data(data);
   Batches batches(device, data, 0);
 
-  Evaluation e{.means = evaluate(model, batches, c.seed, c.limit), .nll = {}, .bits_per_dim = {},
-               .squared_error = {}, .variational = model.variational()};
+  Evaluation e{.means = evaluate(model, batches, c.seed, c.limit),
+               .nll = {},
+               .bits_per_dim = {},
+               .squared_error = {},
+               .variational = model.variational()};
   if (c.importance_samples > 0)
     e.nll = importance_nll(model, batches, c.importance_samples, c.seed, c.limit);
   if (stored.image_height > 0 && e.variational)

@@ -27,8 +27,7 @@ std::string csv_line(const std::string& line) {
 std::string csv_header(const std::string& line) {
   std::string text;
   const Json metrics = Json::parse(line);
-  for (const auto& [key, value] : metrics.items())
-    text += (text.empty() ? "" : ",") + key;
+  for (const auto& [key, value] : metrics.items()) text += (text.empty() ? "" : ",") + key;
   return text + "\n";
 }
 

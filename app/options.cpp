@@ -191,7 +191,8 @@ void finish_train(CLI::App* command, TrainCommand& c, const std::string& hidden)
 
 std::string shell_line(int argc, const char* const* argv) {
   std::string line = "elbo";
-  const std::string plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%";
+  const std::string plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
@@ -279,8 +280,9 @@ Command parse_command(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("elbo ") + version);
   app.require_subcommand(1);
   app.get_formatter()->column_width(26);
-  app.footer("Losses are in nats per datum, summed over features. elbo COMMAND --help says more.\n"
-             "Exit codes: 0 done, 1 run-time error, 2 wrong usage, 130/143 interrupted.");
+  app.footer(
+      "Losses are in nats per datum, summed over features. elbo COMMAND --help says more.\n"
+      "Exit codes: 0 done, 1 run-time error, 2 wrong usage, 130/143 interrupted.");
 
   TrainCommand train;
   std::string hidden = "400";
@@ -307,7 +309,8 @@ Command parse_command(int argc, const char* const* argv) {
   on_encode->add_option("data", encode.data, "data to encode")->required();
   on_encode->add_option("--out", encode.out, "file.npy")->required();
   on_encode->add_option("--what", encode.what, "mean, logvar or sample")
-      ->check(one_of({"mean", "logvar", "sample"}))->capture_default_str();
+      ->check(one_of({"mean", "logvar", "sample"}))
+      ->capture_default_str();
   add_seed(on_encode, encode.seed, "of the noise of --what sample");
   add_device(on_encode, encode.device);
 
@@ -328,12 +331,14 @@ Command parse_command(int argc, const char* const* argv) {
   SampleCommand sample;
   CLI::App* on_sample = app.add_subcommand("sample", "new data from the prior");
   on_sample->add_option("run", sample.run, "run folder")->required();
-  on_sample->add_option("-n,--count", sample.count, "how many")->check(whole_from<long>(1))
+  on_sample->add_option("-n,--count", sample.count, "how many")
+      ->check(whole_from<long>(1))
       ->capture_default_str();
   on_sample
       ->add_option("--mode", sample.mode,
                    "mean: expected data; sample: drawn data; params: the decoder's parameters")
-      ->check(one_of({"mean", "sample", "params"}))->capture_default_str();
+      ->check(one_of({"mean", "sample", "params"}))
+      ->capture_default_str();
   add_seed(on_sample, sample.seed, "of the draws");
   on_sample->add_option("--out", sample.out, "file.npy, or file.png")->required();
   add_device(on_sample, sample.device);

@@ -41,7 +41,8 @@ void write_reconstructions(const std::string& png, const Dataset& data,
       const auto begin = row->begin() + first * data.columns;
       grid.insert(grid.end(), begin, begin + n * data.columns);
       // A short last row is filled up, so that the row below starts at the left.
-      if (shown > columns) grid.insert(grid.end(), std::size_t((columns - n) * data.columns), black);
+      if (shown > columns)
+        grid.insert(grid.end(), std::size_t((columns - n) * data.columns), black);
     }
   }
   write_png_grid(png, grid.data(), long(grid.size()) / data.columns, data.image_height,

@@ -38,7 +38,9 @@ std::string duration(double seconds) {
 }
 
 ProgressLine::ProgressLine(int epochs, long rows, bool variational)
-    : epochs_(epochs), rows_(rows), variational_(variational),
+    : epochs_(epochs),
+      rows_(rows),
+      variational_(variational),
       terminal_(isatty(STDERR_FILENO) == 1) {}
 
 std::string ProgressLine::means(const Means& m) const {
@@ -76,9 +78,10 @@ void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& 
   if (terminal_)
     rewrite(fmt::format("{} {}{}  {} data/s", bar(epoch, rows_), means(m), held_out, rate));
   else
-    std::fprintf(stderr, "%s\n",
-                 fmt::format("epoch {}/{}  {}{}  {} data/s", epoch, epochs_, means(m), held_out,
-                             rate).c_str());
+    std::fprintf(
+        stderr, "%s\n",
+        fmt::format("epoch {}/{}  {}{}  {} data/s", epoch, epochs_, means(m), held_out, rate)
+            .c_str());
 }
 
 void ProgressLine::end() {

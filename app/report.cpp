@@ -23,13 +23,21 @@ using Json = nlohmann::ordered_json;
 
 std::string escaped(const std::string& text) {
   std::string out;
-  for (char c : text)
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+  for (char c : text) switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   return out;
 }
@@ -136,25 +144,28 @@ std::string latents(const Report& report, bool variational) {
   const auto active = std::count_if(kl.begin(), kl.end(), [](double k) { return k > 0.01; });
   std::string html = "<div class=halves>";
   if (variational)
-    html += fmt::format("<section><h2>KL per latent unit</h2><div class=tall><canvas id=units>"
-                        "</canvas></div><p class=soft>{} of {} units carry more than 0.01 nats; "
-                        "{}.</p></section>",
-                        active, kl.size(), escaped(report.shown));
+    html += fmt::format(
+        "<section><h2>KL per latent unit</h2><div class=tall><canvas id=units>"
+        "</canvas></div><p class=soft>{} of {} units carry more than 0.01 nats; "
+        "{}.</p></section>",
+        active, kl.size(), escaped(report.shown));
   if (report.latents.units >= 2)
-    html += fmt::format("<section><h2>Latent space</h2><div class=tall><canvas id=scatter>"
-                        "</canvas></div><p class=soft>Codes of {}, the two units of the largest "
-                        "{}{}.</p></section>",
-                        escaped(report.shown), variational ? "KL" : "variance",
-                        report.labels.empty() ? "" : ", coloured by label");
+    html += fmt::format(
+        "<section><h2>Latent space</h2><div class=tall><canvas id=scatter>"
+        "</canvas></div><p class=soft>Codes of {}, the two units of the largest "
+        "{}{}.</p></section>",
+        escaped(report.shown), variational ? "KL" : "variance",
+        report.labels.empty() ? "" : ", coloured by label");
   return html + "</div>\n";
 }
 
 std::string picture(const RunDirectory& folder, const char* file, const std::string& heading,
                     const std::string& caption) {
   if (!folder.has(file)) return "";
-  return fmt::format("<section><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">"
-                     "<p class=soft>{}</p></section>\n",
-                     heading, heading, base64(read_file(folder.path(file).string())), caption);
+  return fmt::format(
+      "<section><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">"
+      "<p class=soft>{}</p></section>\n",
+      heading, heading, base64(read_file(folder.path(file).string())), caption);
 }
 
 std::string config_table(const Report& report) {
@@ -176,9 +187,10 @@ std::string metrics_table(const std::vector<Json>& metrics, bool open) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : metrics.back().items())
     if (!value.is_null()) keys.push_back(key);
-  std::string html = fmt::format("<section><details{}><summary>Metrics of every epoch</summary>"
-                                 "<div class=scroll><table class=numbers><tr>",
-                                 open ? " open" : "");
+  std::string html = fmt::format(
+      "<section><details{}><summary>Metrics of every epoch</summary>"
+      "<div class=scroll><table class=numbers><tr>",
+      open ? " open" : "");
   for (const std::string& key : keys) html += "<th>" + key + "</th>";
   html += "</tr>";
   for (const Json& m : metrics) {
@@ -203,15 +215,14 @@ void write_report(const RunDirectory& folder, const Report& report) {
       "<title>Elbo: {}</title>\n<style>{}</style>\n<main>\n<h1>{}</h1>\n"
       "<p class=soft>{} on {}. Losses are in nats per datum, summed over features, "
       "unweighted.</p>\n<pre><code>{}</code></pre>\n<div class=tiles>{}</div>\n",
-      name, report_style, name,
-      variational ? "Variational autoencoder" : "Autoencoder", escaped(report.command.data),
-      escaped(report.command.line), tiles(report, metrics));
+      name, report_style, name, variational ? "Variational autoencoder" : "Autoencoder",
+      escaped(report.command.data), escaped(report.command.line), tiles(report, metrics));
   if (charts) html += curves(variational) + latents(report, variational);
   html += picture(folder, RunDirectory::reconstructions, "Reconstructions",
                   "Rows in pairs: data, and below them their reconstructions (" +
                       escaped(report.shown.substr(report.shown.find(' ') + 1)) + ").");
-  html += picture(folder, RunDirectory::samples, "Samples",
-                  "Expected data at draws from the prior.");
+  html +=
+      picture(folder, RunDirectory::samples, "Samples", "Expected data at draws from the prior.");
   html += metrics_table(metrics, !charts) + config_table(report) + "</main>\n";
   if (charts)
     html += fmt::format("<script>{}</script>\n<script>const run = {};\n{}</script>\n",

@@ -55,9 +55,14 @@ TrainingData read_data(const TrainCommand& c) {
 class Training {
  public:
   Training(const TrainCommand& c, const Device& device, TrainingData data)
-      : command_(c), folder_(c.out), data_(std::move(data)), config_(config_for(c, data_.train)),
-        model_(device, config_, c.seed), options_(training_options(c, data_.train.rows)),
-        batches_(device, data_.train, c.seed), metrics_(folder_),
+      : command_(c),
+        folder_(c.out),
+        data_(std::move(data)),
+        config_(config_for(c, data_.train)),
+        model_(device, config_, c.seed),
+        options_(training_options(c, data_.train.rows)),
+        batches_(device, data_.train, c.seed),
+        metrics_(folder_),
         trainer_([this](const Tensor& x, const Noise& noise) { return model_(x, noise); },
                  model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
@@ -135,11 +140,14 @@ class Training {
       write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), shown,
                             reconstruct(model_, batches, most_reconstructed));
     }
-    Report report{.command = command_, .model = stored(), .history = state_.history,
-                  .latents = encode(model_, batches, command_.seed), .labels = shown.labels,
-                  .shown = fmt::format("{} {} data", shown.rows,
-                                       data_.valid ? "validation" : "training"),
-                  .device = batches_.device().backend().description()};
+    Report report{
+        .command = command_,
+        .model = stored(),
+        .history = state_.history,
+        .latents = encode(model_, batches, command_.seed),
+        .labels = shown.labels,
+        .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
+        .device = batches_.device().backend().description()};
     for (const Parameter& p : model_.parameters())
       report.parameters += long(p.tensor.rows()) * p.tensor.columns();
     report.rows = data_.train.rows;
@@ -152,8 +160,8 @@ class Training {
     std::string means;
     for (const char* key : {"elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
       if (!last.at(key).is_null())
-        means += fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key,
-                             last.at(key).get<double>());
+        means +=
+            fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key, last.at(key).get<double>());
     return fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
                        state_.history.size(), means);
   }

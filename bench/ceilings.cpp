@@ -45,9 +45,8 @@ double cpu_bandwidth(cpu::ThreadPool& pool) {
   const std::vector<char> from(bytes, 1);
   std::vector<char> to(bytes);
   const double seconds = best_seconds(5, [&] {
-    pool.run(int(bytes / piece), [&](int i) {
-      std::memcpy(to.data() + i * piece, from.data() + i * piece, piece);
-    });
+    pool.run(int(bytes / piece),
+             [&](int i) { std::memcpy(to.data() + i * piece, from.data() + i * piece, piece); });
   });
   return 2.0 * bytes / seconds;
 }

@@ -89,8 +89,8 @@ double cuda_copy_bandwidth() {
   check(cudaMalloc(&from, bytes));
   check(cudaMalloc(&to, bytes));
   check(cudaMemset(from, 1, bytes));
-  const double seconds = best_seconds(
-      10, [&] { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice)); });
+  const double seconds =
+      best_seconds(10, [&] { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice)); });
   check(cudaFree(from));
   check(cudaFree(to));
   return 2.0 * double(bytes) / seconds;

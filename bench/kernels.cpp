@@ -71,8 +71,8 @@ void time_operation(benchmark::State& state, const Device& device, Training& tra
                     const Operation& operation, const Ceilings& most, bool cold) {
   training.rewind();
   const auto seconds = measurement(
-      device,
-      [&](const Ops& ops) { std::visit([&](const auto& o) { ops.run(o); }, operation); }, cold);
+      device, [&](const Ops& ops) { std::visit([&](const auto& o) { ops.run(o); }, operation); },
+      cold);
   seconds();
   std::vector<double> times;
   for (auto _ : state) {
@@ -106,8 +106,8 @@ int run(int argc, char** argv) {
     for (const Training::Options& how :
          {Training::Options{.rate = 0}, Training::Options{.rate = 0, .clip = 1},
           Training::Options{.plan = Program::Plan::composed, .rate = 0}}) {
-      Training& training = *trainings.emplace_back(
-          std::make_unique<Training>(device, training_case(number), how));
+      Training& training =
+          *trainings.emplace_back(std::make_unique<Training>(device, training_case(number), how));
       training.run(1);  // so that the operations find numbers such as training has
       const std::vector<std::string> described = lines(training.program().describe());
       for (std::size_t i = 0; i < described.size(); ++i) {

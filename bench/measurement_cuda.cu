@@ -47,8 +47,8 @@ struct Recorded {
 
 }  // namespace
 
-std::function<double()> cuda_measurement(Precision precision,
-                                         std::function<void(const Ops&)> body, bool cold) {
+std::function<double()> cuda_measurement(Precision precision, std::function<void(const Ops&)> body,
+                                         bool cold) {
   const auto recorded = std::make_shared<Recorded>(precision);
   body(*recorded->ops);  // loads the kernels, which may not happen while a graph is recorded
   check(cudaStreamSynchronize(recorded->stream));

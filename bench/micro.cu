@@ -95,7 +95,8 @@ double gap_in_stream(const Timer& timer, unsigned* counter, unsigned blocks) {
   return timer([&] {
            for (int i = 0; i < kernels; ++i)
              launch(follow, {blocks, 128, 0, timer.stream}, counter);
-         }) / kernels * 1e6;
+         }) /
+         kernels * 1e6;
 }
 
 // ---- barriers
@@ -134,8 +135,8 @@ double each(const Timer& timer, const std::function<void(int)>& with) {
 
 double cluster_barrier(const Timer& timer, unsigned blocks) {
   if (blocks > 8)
-    check(cudaFuncSetAttribute(cluster_barriers, cudaFuncAttributeNonPortableClusterSizeAllowed,
-                               1));
+    check(
+        cudaFuncSetAttribute(cluster_barriers, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   return each(timer, [&](int barriers) {
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeClusterDimension;
@@ -211,8 +212,8 @@ Json measure() {
     check(cudaMemsetAsync(counter, 0, sizeof(unsigned), timer.stream));
     launch(atomic_barriers, {all, 256, 0, timer.stream, true}, counter, n);
   });
-  barriers["grid.sync, " + wide] = each(
-      timer, [&](int n) { launch(library_barriers, {all, 256, 0, timer.stream, true}, n); });
+  barriers["grid.sync, " + wide] =
+      each(timer, [&](int n) { launch(library_barriers, {all, 256, 0, timer.stream, true}, n); });
   if (gpu.properties.major >= 9)
     for (unsigned blocks : {8u, 16u})
       barriers["cluster of " + std::to_string(blocks)] = cluster_barrier(timer, blocks);

@@ -78,13 +78,14 @@ Json measure(const Case& which, const Device& device, const Ceilings& most, cons
   std::istringstream plan(training.program().describe());
   for (std::string line; std::getline(plan, line);) operations.push_back(line);
 
-  std::printf("case %d  %s, batch %d: %.1f us a step (%.1f to %.1f), %zu operations\n"
-              "        %.3f GFLOP, %.1f %% of the ceiling; %.2f MB, %.1f %% of the ceiling\n",
-              which.number, which.name.c_str(), which.batch, middle * 1e6,
-              *std::min_element(times.begin(), times.end()) * 1e6,
-              *std::max_element(times.begin(), times.end()) * 1e6, operations.size(),
-              must.flops / 1e9, 100 * must.flops / middle / most.flops, must.bytes / 1e6,
-              100 * must.bytes / middle / most.bandwidth);
+  std::printf(
+      "case %d  %s, batch %d: %.1f us a step (%.1f to %.1f), %zu operations\n"
+      "        %.3f GFLOP, %.1f %% of the ceiling; %.2f MB, %.1f %% of the ceiling\n",
+      which.number, which.name.c_str(), which.batch, middle * 1e6,
+      *std::min_element(times.begin(), times.end()) * 1e6,
+      *std::max_element(times.begin(), times.end()) * 1e6, operations.size(), must.flops / 1e9,
+      100 * must.flops / middle / most.flops, must.bytes / 1e6,
+      100 * must.bytes / middle / most.bandwidth);
   return {{"case", which.number},
           {"name", which.name},
           {"batch", which.batch},
@@ -111,13 +112,13 @@ int run(int argc, char** argv) {
   const Ceilings most = ceilings(device);
   std::printf("%s: %.2f TFLOP/s, %.1f GB/s (%s)\n", processor(device).c_str(), most.flops / 1e12,
               most.bandwidth / 1e9, most.how.c_str());
-  Json result{{"commit", o.commit},
-              {"device", processor(device)},
-              {"precision", device.name() == "cpu" ? "fp32" : o.precision},
-              {"compiler", __VERSION__},
-              {"ceilings",
-               {{"flops", most.flops}, {"bandwidth", most.bandwidth}, {"how", most.how}}},
-              {"cases", Json::array()}};
+  Json result{
+      {"commit", o.commit},
+      {"device", processor(device)},
+      {"precision", device.name() == "cpu" ? "fp32" : o.precision},
+      {"compiler", __VERSION__},
+      {"ceilings", {{"flops", most.flops}, {"bandwidth", most.bandwidth}, {"how", most.how}}},
+      {"cases", Json::array()}};
   std::istringstream numbers(o.cases);
   for (std::string number; std::getline(numbers, number, ',');) {
     result["cases"].push_back(measure(training_case(std::stoi(number)), device, most, o));

@@ -10,8 +10,10 @@ const std::vector<Case>& training_cases() {
   static const std::vector<Case> all{
       {1, "MNIST VAE 784-400-20", {.observed = 784, .hidden = {400}, .latent = 20}, 128},
       {2, "MNIST VAE 784-400-20", {.observed = 784, .hidden = {400}, .latent = 20}, 4096},
-      {3, "VAE 784-200-200-50, tanh",
-       {.observed = 784, .hidden = {200, 200}, .latent = 50, .activation = "tanh"}, 20}};
+      {3,
+       "VAE 784-200-200-50, tanh",
+       {.observed = 784, .hidden = {200, 200}, .latent = 50, .activation = "tanh"},
+       20}};
   return all;
 }
 
@@ -36,8 +38,7 @@ Dataset random_bytes(int columns) {
 
 }  // namespace
 
-Training::Training(const Device& device, const Case& which, Options options)
-    : batch_(which.batch) {
+Training::Training(const Device& device, const Case& which, Options options) : batch_(which.batch) {
   batches_ = std::make_unique<Batches>(device, random_bytes(which.model.observed), 0);
   batches_->shuffle(0, 0, 0);
   model_ = std::make_unique<Model>(device, which.model, 0);
@@ -50,8 +51,8 @@ Training::Training(const Device& device, const Case& which, Options options)
         const Noise noise{.seed = 0, .batch = batches_->batch(), .given = {}};
         const Terms terms = (*model_)(batches_->next(batch_), noise);
         const Scale beta{.schedule = Constant{1}, .state = batches_->progress().state()};
-        backward(objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, beta}},
-                           totals_->data()));
+        backward(
+            objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, beta}}, totals_->data()));
         optimizer_->step();
         advance(device, batches_->progress(), batch_);
       },

@@ -172,8 +172,7 @@ class CsvParser {
       const bool whole = end == rest.end() || *end == delimiter_;
       if (status == std::errc() && whole && std::isfinite(value)) [[likely]]
         rest = end == rest.end() ? Text() : Text(end + 1, std::size_t(rest.end() - end - 1));
-      else
-        value = awkward_number(rest, line, column);
+      else value = awkward_number(rest, line, column);
       data_.floats.push_back(value);
     }
     if (rest.data() != nullptr || column != width_ + 1)

@@ -53,10 +53,8 @@ float Dataset::value(long row, int column) const {
 std::vector<float> Dataset::values() const {
   std::vector<float> all(std::size_t(rows) * std::size_t(columns));
   const auto scaled = [this](auto stored) { return scale * float(stored); };
-  if (type == Type::u8)
-    std::transform(bytes.begin(), bytes.end(), all.begin(), scaled);
-  else
-    std::transform(floats.begin(), floats.end(), all.begin(), scaled);
+  if (type == Type::u8) std::transform(bytes.begin(), bytes.end(), all.begin(), scaled);
+  else std::transform(floats.begin(), floats.end(), all.begin(), scaled);
   return all;
 }
 

@@ -32,7 +32,7 @@ class OpenFile {
 
 Bytes read_raw(const std::string& path) {
   const OpenFile file(path);
-  struct stat status {};
+  struct stat status{};
   require(fstat(file.number(), &status) == 0, path, ": ", std::strerror(errno));
   require(!S_ISDIR(status.st_mode), path, ": is a directory, expected a file");
 
@@ -138,8 +138,7 @@ std::string quoted(std::string_view text, char mark) {
     const auto byte = std::uint8_t(c);
     if (byte < 0x20 || byte == 0x7f)
       shown += {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
-    else
-      shown += c;
+    else shown += c;
   }
   if (text.size() > 40) shown += "...";
   return shown + mark;

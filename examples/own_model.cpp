@@ -22,7 +22,8 @@ int main() {
     const Noise noise{.seed = 1, .batch = batches.batch()};
     const Terms terms = model(batches.next(rows), noise);
     const Scale warm_up{.schedule = WarmUp{1, 64}, .state = batches.progress().state()};
-    backward(objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, warm_up}}, totals.data()));
+    backward(
+        objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, warm_up}}, totals.data()));
     adam.step();
     advance(device, batches.progress(), rows);
   });

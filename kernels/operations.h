@@ -13,8 +13,8 @@
 namespace elbo {
 
 /// What may follow a product while its numbers are still on chip.
-using Epilogue = std::variant<Store, BiasActivate, ActivationGradient, SampleLatent,
-                              LatentGradient, Observe>;
+using Epilogue =
+    std::variant<Store, BiasActivate, ActivationGradient, SampleLatent, LatentGradient, Observe>;
 
 /// An epilogue as an operation of its own, on the numbers stored in its `in`: the definition that
 /// the fused form is tested against.

@@ -6,12 +6,12 @@ namespace elbo {
 /// The table of operations on one device, in terms of its skeletons:
 ///
 ///     map(rows, columns, body)            body(r, c)
-///     map_rows<Body>(rows, units, in, body)   v = in's Body::width numbers at the unit; body(r, unit, v)
-///     row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c)
-///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
-///     weight_gradients, column_sum, objective, update_all, clip_scale, advance
-///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
-///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
+///     map_rows<Body>(rows, units, in, body)   v = in's Body::width numbers at the unit; body(r,
+///     unit, v) row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c) gemm(product, body)
+///     body(r, unit, numbers of the product); sums per row tile weight_gradients, column_sum,
+///     objective, update_all, clip_scale, advance with(activation, f)                 f(one
+///     activation): opened, or any of them in one kernel with<Law, K>(observe, law, f)
+///     f(ObserveBody): for the parts present, or for any
 ///
 /// Variants are opened here, so that kernels see concrete types.
 template <class Device>
@@ -19,9 +19,7 @@ struct OpsOn final : Ops {
   Device on;
   explicit OpsOn(Device device) : on(device) {}
 
-  void run(const Gather& op) const override {
-    on.map(op.out.rows, op.out.columns, GatherBody{op});
-  }
+  void run(const Gather& op) const override { on.map(op.out.rows, op.out.columns, GatherBody{op}); }
   void run(const Product& op) const override {
     body_of(op.epilogue, [&](const auto& body) { on.gemm(op, body); });
   }

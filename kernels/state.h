@@ -34,9 +34,9 @@ struct Noise {
   std::uint64_t seed = 0;
   std::uint32_t stream = std::uint32_t(Stream::latent);
   Batch batch;
-  int samples = 1;       // rows per datum: row r is sample first_sample + r % samples
+  int samples = 1;  // rows per datum: row r is sample first_sample + r % samples
   int first_sample = 0;
-  Matrix given;          // present: row r, unit c is given(r, c) instead (for parity tests)
+  Matrix given;  // present: row r, unit c is given(r, c) instead (for parity tests)
 
   HD Philox block(int row, int unit) const {
     const std::uint32_t sample = std::uint32_t(first_sample + row % samples);

@@ -12,7 +12,8 @@ struct Autoencoder {
   Tensor log_variance;
 
   Autoencoder(const Device&, const ModelConfig&, Initialiser&);
-  Autoencoder(const Device& device, const ModelConfig& config, Initialiser&& initialiser = Initialiser(0))
+  Autoencoder(const Device& device, const ModelConfig& config,
+              Initialiser&& initialiser = Initialiser(0))
       : Autoencoder(device, config, initialiser) {}
 
   Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,D]

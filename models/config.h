@@ -8,9 +8,9 @@ namespace elbo {
 
 /// What a model is made of, in the words of the command line.
 struct ModelConfig {
-  std::string model = "vae";             // vae | ae
-  int observed = 0;                      // columns of the data
-  std::vector<int> hidden{400};          // outermost first; the decoder mirrors it; may be empty
+  std::string model = "vae";     // vae | ae
+  int observed = 0;              // columns of the data
+  std::vector<int> hidden{400};  // outermost first; the decoder mirrors it; may be empty
   int latent = 20;
   std::string activation = "relu";       // nn/layers.h
   std::string likelihood = "bernoulli";  // bernoulli | gaussian

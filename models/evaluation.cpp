@@ -40,7 +40,9 @@ class StepBySize {
 };
 
 Noise evaluation_noise(Batches& batches, std::uint64_t seed) {
-  return {.seed = seed, .stream = std::uint32_t(Stream::evaluation), .batch = batches.batch(),
+  return {.seed = seed,
+          .stream = std::uint32_t(Stream::evaluation),
+          .batch = batches.batch(),
           .given = {}};
 }
 

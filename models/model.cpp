@@ -29,7 +29,8 @@ void build(M& model, const Device& device, const ModelConfig& config, int latent
 
 std::variant<Vae, Autoencoder> make(const Device& device, const ModelConfig& config,
                                     std::uint64_t seed) {
-  require(config.observed > 0, "model: ", config.observed, " observed columns, expected at least 1");
+  require(config.observed > 0, "model: ", config.observed,
+          " observed columns, expected at least 1");
   require(config.latent > 0, "model: latent is ", config.latent, ", expected at least 1");
   for (int width : config.hidden)
     require(width > 0, "model: a hidden layer of width ", width, ", expected at least 1");

@@ -27,7 +27,8 @@ class Model {
   /// theta is row-major [rows, K·C]  →  [rows, C].
   std::vector<float> mean(const std::vector<Real>& theta) const;
   std::vector<float> draw(const std::vector<Real>& theta, std::uint64_t seed) const;
-  /// The names of a scalar's parameters as `--mode params` writes them: logit; mean; mean, log_variance.
+  /// The names of a scalar's parameters as `--mode params` writes them: logit; mean; mean,
+  /// log_variance.
   std::vector<std::string> parameter_names() const;
   /// Errors: a value outside the likelihood's support, naming row and column.
   void check_data(const Dataset&) const;

@@ -14,10 +14,9 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* own_files[] = {
-    RunDirectory::config_toml,   RunDirectory::config_json, RunDirectory::weights,
-    RunDirectory::checkpoint,    RunDirectory::metrics_csv, RunDirectory::metrics_jsonl,
-    RunDirectory::samples,       RunDirectory::reconstructions,
-    RunDirectory::report};
+    RunDirectory::config_toml, RunDirectory::config_json,     RunDirectory::weights,
+    RunDirectory::checkpoint,  RunDirectory::metrics_csv,     RunDirectory::metrics_jsonl,
+    RunDirectory::samples,     RunDirectory::reconstructions, RunDirectory::report};
 
 /// The three arrays that a checkpoint keeps of parameter i.
 std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
@@ -113,11 +112,10 @@ void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
   SafeTensors saved;
   for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
     for (const Parameter& p : kept_of(optimizer, i)) saved.arrays[p.name] = to_file(p);
-  const Json state{{"version", version},       {"epochs_done", c.epochs_done},
-                   {"steps", c.steps},         {"position", c.position},
-                   {"totals", c.totals},       {"seconds", c.seconds},
-                   {"data_hash", c.data_hash}, {"settings", c.settings},
-                   {"history", c.history}};
+  const Json state{
+      {"version", version},       {"epochs_done", c.epochs_done}, {"steps", c.steps},
+      {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
+      {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
   saved.metadata = {{"elbo", state.dump()}};
   write_safetensors(file, saved);
 }

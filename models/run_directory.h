@@ -3,13 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "models/trainer.h"
 #include "models/model.h"
+#include "models/trainer.h"
 #include "nn/safetensors.h"
 
 namespace elbo {
 
-inline constexpr const char* version = "0.1.0";
+inline constexpr const char* version = ELBO_VERSION;
 
 /// What a model's config.json says beside the config: the shape of an image; 0: not images.
 struct StoredModel {
@@ -21,10 +21,10 @@ struct StoredModel {
 struct Checkpoint {
   std::uint32_t epochs_done = 0;
   std::uint64_t steps = 0;
-  std::uint32_t position = 0;       // data of the running epoch already used
-  std::vector<double> totals;       // sums of the running epoch
-  double seconds = 0;               // of the running epoch so far
-  std::string data_hash, settings;  // the settings as JSON
+  std::uint32_t position = 0;        // data of the running epoch already used
+  std::vector<double> totals;        // sums of the running epoch
+  double seconds = 0;                // of the running epoch so far
+  std::string data_hash, settings;   // the settings as JSON
   std::vector<std::string> history;  // a line of JSON for each epoch done
 };
 

@@ -9,10 +9,13 @@ namespace elbo {
 
 Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& batches,
                  const TrainingOptions& options)
-    : model_(std::move(model)), batches_(batches), options_(options),
+    : model_(std::move(model)),
+      batches_(batches),
+      options_(options),
       optimizer_(std::move(parameters), options.rule, options.rate, batches.progress(),
                  options.clip),
-      device_sums_(batches.device(), 3), sums_(3) {
+      device_sums_(batches.device(), 3),
+      sums_(3) {
   require(options.batch > 0, "trainer: batch is ", options.batch, ", expected at least 1");
   const int batch = int(std::min<long>(options.batch, batches.rows()));
   full_ = make_step(batch);
@@ -27,8 +30,8 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     const Terms terms = model_(x, noise);
     std::vector<Term> weighted{{terms.log_likelihood, {.factor = -1}}};
     if (terms.kl)
-      weighted.push_back({terms.kl, {.schedule = options_.beta,
-                                     .state = batches_.progress().state()}});
+      weighted.push_back(
+          {terms.kl, {.schedule = options_.beta, .state = batches_.progress().state()}});
     backward(objective(weighted, device_sums_.data()));
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows);

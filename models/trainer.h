@@ -12,9 +12,9 @@ struct TrainingOptions {
   int batch = 128;
   int epochs = 10;
   Schedule rate = Constant{Real(1e-3)};
-  Schedule beta = Constant{1};   // the weight of the KL term
+  Schedule beta = Constant{1};  // the weight of the KL term
   UpdateRule rule = Adam{};
-  Real clip = 0;                 // largest norm of all gradients together; 0: not limited
+  Real clip = 0;  // largest norm of all gradients together; 0: not limited
   std::uint64_t seed = 0;
 };
 

@@ -24,8 +24,8 @@ struct Vae {
   Vae(const Device& device, const ModelConfig& config, Initialiser&& initialiser = Initialiser(0))
       : Vae(device, config, initialiser) {}
 
-  Tensor encode(const Tensor& x) const { return encoder(x); }    // [B,2D]: (μ, log σ²) of each unit
-  Tensor decode(const Tensor& z) const { return decoder(z); }    // [B,K·C]: raw parameters
+  Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,2D]: (μ, log σ²) of each unit
+  Tensor decode(const Tensor& z) const { return decoder(z); }  // [B,K·C]: raw parameters
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
     return log_prob(likelihood, x, theta, log_variance);
   }

@@ -9,7 +9,8 @@ namespace elbo {
 Batches::Batches(Device device, const Dataset& data, std::uint64_t seed)
     : device_(device), seed_(seed), progress_(device) {
   require(data.rows > 0 && data.columns > 0, data.source, ": has no data");
-  require(data.rows < (1L << 31), data.source, ": ", data.rows, " rows, at most 2^31 - 1 are handled");
+  require(data.rows < (1L << 31), data.source, ": ", data.rows,
+          " rows, at most 2^31 - 1 are handled");
   const bool u8 = data.type == Dataset::Type::u8;
   const std::size_t bytes = std::size_t(data.rows) * data.columns * (u8 ? 1 : sizeof(float));
   data_ = std::make_shared<DeviceArray<std::uint8_t>>(device, bytes);
@@ -41,7 +42,8 @@ void Batches::in_order(std::uint32_t position) {
 }
 
 Tensor Batches::next(int rows) const {
-  require(rows > 0 && rows <= source_.rows, "next: ", rows, " rows of a data set of ", source_.rows);
+  require(rows > 0 && rows <= source_.rows, "next: ", rows, " rows of a data set of ",
+          source_.rows);
   const Tensor x = Tensor::transient(device_, {rows, source_.columns});
   Program::current(device_).add(Gather{source_, batch(), x.matrix()});
   return x;

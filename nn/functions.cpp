@@ -32,10 +32,14 @@ Tensor dense(const Activation& activation, const Tensor& x, const Tensor& weight
   const bool tracked = x.tracked() || weight.tracked() || bias.tracked();
   const Tensor sums = made(x, shape, false), y = made(x, shape, tracked);
   const Tensor pre = needs_input(activation) ? made(x, shape, false) : Tensor();
-  program.add(Product{.a = program.use(x), .b = program.use(weight), .b_transposed = true,
+  program.add(Product{.a = program.use(x),
+                      .b = program.use(weight),
+                      .b_transposed = true,
                       .epilogue = Store{.out = sums.matrix()}});
-  program.add(Apply{BiasActivate{.in = sums.matrix(), .bias = program.use(bias),
-                                 .pre = pre ? pre.matrix() : Matrix{}, .out = y.matrix(),
+  program.add(Apply{BiasActivate{.in = sums.matrix(),
+                                 .bias = program.use(bias),
+                                 .pre = pre ? pre.matrix() : Matrix{},
+                                 .out = y.matrix(),
                                  .activation = activation}});
   if (tracked) program.tape.push_back(DenseCall{x, weight, bias, pre, y, activation});
   return y;
@@ -52,8 +56,8 @@ Sampled sample_posterior(const Tensor& q, const Noise& noise) {
           Shape{q.rows(), units});
   const Tensor z = made(q, {q.rows(), units}, q.tracked());
   const Tensor kl = made(q, {q.rows(), 1}, q.tracked());
-  program.add(Apply{SampleLatent{
-      .in = program.use(q), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
+  program.add(Apply{
+      SampleLatent{.in = program.use(q), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
   if (q.tracked()) program.tape.push_back(LatentCall{q, z, kl, noise});
   return {z, kl};
 }
@@ -71,8 +75,11 @@ Tensor log_prob(const Likelihood& law, const Tensor& x, const Tensor& theta, con
   const int repeat = theta.rows() / x.rows();
   const bool tracked = theta.tracked() || side.tracked();
   const Tensor terms = made(x, {theta.rows(), 1}, tracked);
-  program.add(Apply{Observe{.in = program.use(theta), .side = side ? program.use(side) : Matrix{},
-                            .x = program.use(x), .terms = terms.matrix(), .law = law,
+  program.add(Apply{Observe{.in = program.use(theta),
+                            .side = side ? program.use(side) : Matrix{},
+                            .x = program.use(x),
+                            .terms = terms.matrix(),
+                            .law = law,
                             .repeat = repeat}});
   if (tracked) program.tape.push_back(LogProbCall{x, theta, side, terms, law, repeat});
   return terms;
@@ -89,8 +96,8 @@ Tensor add(const Tensor& a, const Tensor& b, Real alpha, Real beta) {
 }
 
 Tensor objective(const std::vector<Term>& terms, double* totals) {
-  require(!terms.empty() && terms.size() <= std::size_t(Objective::most), "objective: ",
-          terms.size(), " terms, expected 1 to ", Objective::most);
+  require(!terms.empty() && terms.size() <= std::size_t(Objective::most),
+          "objective: ", terms.size(), " terms, expected 1 to ", Objective::most);
   Program& program = program_of(terms[0].rows, "objective", "the first term");
   Objective operation;
   ObjectiveCall call;

@@ -23,7 +23,8 @@ Linear::Linear(const Device& device, int inputs, int outputs, Activation activat
                Initialiser& initialiser, int interleave)
     : weight(initialiser.uniform(device, {outputs, inputs}, 1 / std::sqrt(double(inputs)))),
       bias(initialiser.uniform(device, {1, outputs}, 1 / std::sqrt(double(inputs)))),
-      activation(activation), interleave(interleave) {
+      activation(activation),
+      interleave(interleave) {
   weight.track(), bias.track();
 }
 

@@ -10,7 +10,10 @@ void advance(const Device& device, const Progress& progress, int rows) {
 
 Optimizer::Optimizer(std::vector<Parameter> parameters, UpdateRule rule, Schedule rate,
                      Progress progress, Real clip)
-    : parameters_(std::move(parameters)), rule_(rule), rate_(rate), progress_(std::move(progress)),
+    : parameters_(std::move(parameters)),
+      rule_(rule),
+      rate_(rate),
+      progress_(std::move(progress)),
       clip_(clip) {
   require(!parameters_.empty(), "optimizer: there are no parameters");
   for (const Parameter& p : parameters_)
@@ -27,9 +30,12 @@ void Optimizer::step() {
     const Tensor gradient = p.gradient();
     if (!gradient) continue;
     norm.gradients.push_back(gradient.matrix());
-    all.updates.push_back({.in = program.use(gradient), .w = program.use(p),
-                           .m = program.use(moments_[i].first), .v = program.use(moments_[i].second),
-                           .clip = {}, .rule = rule_,
+    all.updates.push_back({.in = program.use(gradient),
+                           .w = program.use(p),
+                           .m = program.use(moments_[i].first),
+                           .v = program.use(moments_[i].second),
+                           .clip = {},
+                           .rule = rule_,
                            .rate = {.schedule = rate_, .state = progress_.state()}});
     p.drop_gradient();
   }

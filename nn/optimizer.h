@@ -9,7 +9,8 @@ namespace elbo {
 /// of a planned step.
 class Progress {
  public:
-  explicit Progress(const Device& device) : memory_(std::make_shared<DeviceArray<StepState>>(device, 1)) {}
+  explicit Progress(const Device& device)
+      : memory_(std::make_shared<DeviceArray<StepState>>(device, 1)) {}
   StepState* state() const { return memory_->data(); }
   StepState read() const {
     StepState state;

@@ -155,9 +155,8 @@ SafeTensors read_safetensors(const std::filesystem::path& path) {
 SafeTensors::Array to_file(const Parameter& parameter) {
   const std::vector<Real> values = parameter.tensor.read();
   SafeTensors::Array array{file_shape(parameter), std::vector<Real>(values.size())};
-  each_place(parameter, [&](std::size_t here, std::size_t there) {
-    array.values[there] = values[here];
-  });
+  each_place(parameter,
+             [&](std::size_t here, std::size_t there) { array.values[there] = values[here]; });
   return array;
 }
 
@@ -169,9 +168,8 @@ void from_file(const SafeTensors& file, const Parameter& parameter, const std::s
   require(array.shape == expected, where, ": ", parameter.name, " is ", shape_text(array.shape),
           ", expected ", shape_text(expected));
   std::vector<Real> values(array.values.size());
-  each_place(parameter, [&](std::size_t here, std::size_t there) {
-    values[here] = array.values[there];
-  });
+  each_place(parameter,
+             [&](std::size_t here, std::size_t there) { values[here] = array.values[there]; });
   parameter.tensor.write(values);
 }
 

@@ -15,13 +15,16 @@ class Autograd {
     Matrix da = dy;
     if (!std::holds_alternative<Identity>(call.activation)) {
       da = temporary(call.y.shape());
-      program_.add(Apply{ActivationGradient{
-          .in = dy, .pre = matrix(call.pre), .y = matrix(call.y), .out = da,
-          .activation = call.activation}});
+      program_.add(Apply{ActivationGradient{.in = dy,
+                                            .pre = matrix(call.pre),
+                                            .y = matrix(call.y),
+                                            .out = da,
+                                            .activation = call.activation}});
     }
     if (call.x.tracked()) {
       const auto [dx, accumulate] = contribution(call.x);
-      program_.add(Product{.a = da, .b = matrix(call.weight),
+      program_.add(Product{.a = da,
+                           .b = matrix(call.weight),
                            .epilogue = Store{.out = dx, .accumulate = accumulate}});
     }
     WeightGradient layer{.dy = da, .x = matrix(call.x), .weight = {}, .bias = {}};
@@ -37,8 +40,8 @@ class Autograd {
     if (!call.q.tracked() || (!dz.tensor && !upstream.tensor)) return;
     if (!dz.tensor) program_.add(Fill{dz = temporary(call.z.shape()), Scale{.factor = 0}});
     write(call.q, [&](const Matrix& dq) {
-      program_.add(Apply{LatentGradient{.in = dz, .q = matrix(call.q), .upstream = upstream,
-                                        .out = dq, .noise = call.noise}});
+      program_.add(Apply{LatentGradient{
+          .in = dz, .q = matrix(call.q), .upstream = upstream, .out = dq, .noise = call.noise}});
     });
   }
 
@@ -49,9 +52,13 @@ class Autograd {
     const bool shared = call.side.tracked();
     const Matrix side_score = shared ? temporary(call.x.shape()) : Matrix{};
     const auto score = [&](const Matrix& dtheta) {
-      program_.add(Apply{Observe{.in = matrix(call.theta), .side = matrix(call.side),
-                                 .x = matrix(call.x), .upstream = upstream, .score = dtheta,
-                                 .side_score = side_score, .law = call.law,
+      program_.add(Apply{Observe{.in = matrix(call.theta),
+                                 .side = matrix(call.side),
+                                 .x = matrix(call.x),
+                                 .upstream = upstream,
+                                 .score = dtheta,
+                                 .side_score = side_score,
+                                 .law = call.law,
                                  .repeat = call.repeat}});
     };
     if (call.theta.tracked()) write(call.theta, score);

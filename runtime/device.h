@@ -36,7 +36,8 @@ template <class T>
 class DeviceArray {
  public:
   DeviceArray(Device device, std::size_t count)
-      : device_(std::move(device)), count_(count),
+      : device_(std::move(device)),
+        count_(count),
         data_(static_cast<T*>(device_.backend().allocate(count * sizeof(T)))) {}
   ~DeviceArray() { device_.backend().release(data_); }
   DeviceArray(const DeviceArray&) = delete;

@@ -30,7 +30,8 @@ bool conflict(Operation& a, Operation& b) {
   const auto of_b = uses(b);
   for (const Use& x : uses(a))
     for (const Use& y : of_b)
-      if (x.tensor == y.tensor && (x.access != Access::read || y.access != Access::read)) return true;
+      if (x.tensor == y.tensor && (x.access != Access::read || y.access != Access::read))
+        return true;
   return false;
 }
 
@@ -59,8 +60,8 @@ class Planner {
     std::vector<int> found;
     for (int i = 0; i < int(list_.size()); ++i)
       for (const Use& use : uses(list_[i]))
-        if (use.tensor == tensor && (use.access == Access::update ||
-                                     (use.access == Access::read) == reading))
+        if (use.tensor == tensor &&
+            (use.access == Access::update || (use.access == Access::read) == reading))
           found.push_back(i);
     return found;
   }
@@ -148,7 +149,8 @@ class Planner {
   /// Writing of a tensor as a multiple of another, if that is what operation i is.
   const Add* multiple(int i) {
     const Add* const add = std::get_if<Add>(&list_[i]);
-    return add && !add->b.tensor && !kept(add->out.tensor) && only_writer(add->a.tensor) ? add : nullptr;
+    return add && !add->b.tensor && !kept(add->out.tensor) && only_writer(add->a.tensor) ? add
+                                                                                         : nullptr;
   }
 
   /// The gradient of a sum reaches its parts as copies, and what a product adds to one of them.
@@ -157,7 +159,8 @@ class Planner {
       if (ActivationGradient* const e = applied<ActivationGradient>(j); e && !e->plus.tensor) {
         const int sum = e->in.tensor;
         const auto writers = indices(sum, false);
-        if (writers.size() != 2 || writers[1] > j || readers(sum) != std::vector{writers[1], j}) continue;
+        if (writers.size() != 2 || writers[1] > j || readers(sum) != std::vector{writers[1], j})
+          continue;
         const Add* const first = multiple(writers[0]);
         Product* const second = std::get_if<Product>(&list_[writers[1]]);
         Store* const store = second ? std::get_if<Store>(&second->epilogue) : nullptr;
@@ -225,10 +228,9 @@ class Planner {
     if (parts == terms->columns) return;
     const int whole = terms->tensor;
     const auto all = readers(whole);
-    const bool summed_anyway =
-        !kept(whole) && std::all_of(all.begin(), all.end(), [&](int r) {
-          return std::holds_alternative<Objective>(list_[r]);
-        });
+    const bool summed_anyway = !kept(whole) && std::all_of(all.begin(), all.end(), [&](int r) {
+      return std::holds_alternative<Objective>(list_[r]);
+    });
     if (summed_anyway) {
       Matrix& m = program_.tensors.at(whole)->matrix;
       m.columns = parts, m.stride = padded(parts);
@@ -272,7 +274,8 @@ class Planner {
       pending_.clear();
       if (rest.empty()) moved.insert(j);
       std::get<UpdateAll>(list_[j]).updates = rest;
-      const int shift = int(std::count_if(moved.begin(), moved.end(), [&](int i) { return i < j; }));
+      const int shift =
+          int(std::count_if(moved.begin(), moved.end(), [&](int i) { return i < j; }));
       const bool gone = rest.empty();
       erase(moved);
       list_.insert(list_.begin() + (j - shift), fused.begin(), fused.end());
@@ -342,7 +345,8 @@ void place(Program& program) {
   for (const auto& [tensor, storage] : program.tensors) {
     offsets[tensor] = bytes;
     const Matrix& m = storage->matrix;
-    bytes += (std::size_t(m.rows) * m.stride * sizeof(Real) + alignment - 1) / alignment * alignment;
+    bytes +=
+        (std::size_t(m.rows) * m.stride * sizeof(Real) + alignment - 1) / alignment * alignment;
   }
   const Device device = program.device();
   const std::shared_ptr<void> block(device.backend().allocate(bytes),

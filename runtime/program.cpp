@@ -87,8 +87,8 @@ struct Describe {
   }
   void operator()(const Gather& o) const { out << "gather " << size(o.out); }
   void operator()(const Product& o) const {
-    out << "product [" << o.rows() << ',' << o.depth() << "] x [" << o.depth() << ','
-        << o.columns() << "]: ";
+    out << "product [" << o.rows() << ',' << o.depth() << "] x [" << o.depth() << ',' << o.columns()
+        << "]: ";
     std::visit(*this, o.epilogue);
   }
   void operator()(const Apply& o) const {
@@ -108,7 +108,9 @@ struct Describe {
   void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
   void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
   void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }
-  void operator()(const ClipScale& o) const { out << "norm of " << o.gradients.size() << " gradients"; }
+  void operator()(const ClipScale& o) const {
+    out << "norm of " << o.gradients.size() << " gradients";
+  }
   void operator()(const Advance&) const { out << "advance"; }
 };
 

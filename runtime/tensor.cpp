@@ -16,8 +16,9 @@ Tensor::Tensor(const Device& device, Shape shape) {
   require(shape.rows > 0 && shape.columns > 0, "tensor: shape ", shape, " has no numbers");
   const auto storage = std::make_shared<Storage>(device, shape);
   Backend* const backend = &device.backend();
-  storage->memory = {backend->allocate(std::size_t(shape.rows) * storage->matrix.stride * sizeof(Real)),
-                     [device](void* memory) { device.backend().release(memory); }};
+  storage->memory = {
+      backend->allocate(std::size_t(shape.rows) * storage->matrix.stride * sizeof(Real)),
+      [device](void* memory) { device.backend().release(memory); }};
   storage->matrix.data = static_cast<Real*>(storage->memory.get());
   *this = Tensor(storage);
 }

@@ -44,7 +44,8 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   };
   std::vector<Task> tasks;
   for (const WeightGradient& layer : op.layers)
-    for (int first = 0; first < layer.dy.columns; first += tile_rows) tasks.push_back({&layer, first});
+    for (int first = 0; first < layer.dy.columns; first += tile_rows)
+      tasks.push_back({&layer, first});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
     const int first = tasks[i].first, m = std::min(tile_rows, dy.columns - first);

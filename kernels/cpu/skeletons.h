@@ -31,11 +31,10 @@ struct Skeletons {
   void with(const Observe& op, const Law& law, F&& f) const {
     using Any = ObserveBody<Law, K>;
     constexpr int evaluation = Any::bias | Any::terms, training = evaluation | Any::score;
-    const int present = (op.bias.present() ? Any::bias : 0) | (op.stored.present() ? Any::stored : 0) |
-                        (op.upstream.present() ? Any::upstream : 0) |
-                        (op.score.present() ? Any::score : 0) |
-                        (op.side_score.present() ? Any::side_score : 0) |
-                        (op.terms.present() ? Any::terms : 0);
+    const int present =
+        (op.bias.present() ? Any::bias : 0) | (op.stored.present() ? Any::stored : 0) |
+        (op.upstream.present() ? Any::upstream : 0) | (op.score.present() ? Any::score : 0) |
+        (op.side_score.present() ? Any::side_score : 0) | (op.terms.present() ? Any::terms : 0);
     if (present == training) return f(ObserveBody<Law, K, training>{op, law});
     if (present == evaluation) return f(ObserveBody<Law, K, evaluation>{op, law});
     f(Any{op, law});
@@ -72,7 +71,8 @@ struct Skeletons {
     const int tiles = divide_up(op.columns(), step);
     ThreadPool::shared().run(divide_up(op.rows(), tile_rows) * tiles, [&](int task) {
       const int first = task / tiles * tile_rows, column = task % tiles * step;
-      const int m = std::min(tile_rows, op.rows() - first), n = std::min(step, op.columns() - column);
+      const int m = std::min(tile_rows, op.rows() - first),
+                n = std::min(step, op.columns() - column);
       Real* const tile = scratch(std::size_t(m) * padded(n));
       multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(first), op.a.stride,
                op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile,

@@ -113,7 +113,8 @@ struct Silu {
   }
 };
 
-/// y = x Φ(x), Φ the normal distribution function;  slope Φ(x) + x φ(x).  Hendrycks & Gimpel (2016).
+/// y = x Φ(x), Φ the normal distribution function;  slope Φ(x) + x φ(x).  Hendrycks & Gimpel
+/// (2016).
 struct Gelu {
   static constexpr bool needs_input = true;
   template <class T>
@@ -128,7 +129,8 @@ struct Gelu {
 };
 
 /// Every activation.  To add one: a struct above, a word here, a row in tests/kernels.
-using Activation = std::variant<Identity, Relu, LeakyRelu, Elu, Tanh, Sigmoid, Softplus, Silu, Gelu>;
+using Activation =
+    std::variant<Identity, Relu, LeakyRelu, Elu, Tanh, Sigmoid, Softplus, Silu, Gelu>;
 
 /// Any of them, chosen at run time: one kernel serves all.
 struct AnyActivation {

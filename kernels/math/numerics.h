@@ -98,8 +98,7 @@ HD T expm1_minus(T x) {
 /// Calls f with the alternative that v holds; std::visit for host and device.
 template <std::size_t i = 0, class F, class... T>
 HD decltype(auto) open(const std::variant<T...>& v, F&& f) {
-  if constexpr (i + 1 == sizeof...(T))
-    return f(*std::get_if<i>(&v));
+  if constexpr (i + 1 == sizeof...(T)) return f(*std::get_if<i>(&v));
   else {
     if (v.index() == i) return f(*std::get_if<i>(&v));
     return open<i + 1>(v, static_cast<F&&>(f));

@@ -25,8 +25,13 @@ struct Adam {
   HD Now now(Real rate, std::uint64_t t) const {
     const double bias1 = -std::expm1(double(t) * std::log(beta1));
     const double bias2 = -std::expm1(double(t) * std::log(beta2));
-    return {Real(1 - double(rate) * decoupled_decay), Real(double(rate) / bias1), Real(epsilon),
-            Real(1 - beta1), Real(beta2), Real(1 - beta2), Real(1 / std::sqrt(bias2))};
+    return {Real(1 - double(rate) * decoupled_decay),
+            Real(double(rate) / bias1),
+            Real(epsilon),
+            Real(1 - beta1),
+            Real(beta2),
+            Real(1 - beta2),
+            Real(1 / std::sqrt(bias2))};
   }
   HD void step(const Now& now, Real g, Real& w, Real& m, Real& v) const {
     m += now.gain1 * (g - m);

@@ -25,8 +25,7 @@ struct SampleLatentBody {
   HD Real operator()(int r, int unit, Vec<2> q) const {
     if (op.bias.present()) q[0] += op.bias(0, 2 * unit), q[1] += op.bias(0, 2 * unit + 1);
     if (op.stored.present()) op.stored(r, 2 * unit) = q[0], op.stored(r, 2 * unit + 1) = q[1];
-    if (op.z.present())
-      op.z(r, unit) = q[0] + elbo::exp(q[1] / 2) * op.noise.normal(r, unit);
+    if (op.z.present()) op.z(r, unit) = q[0] + elbo::exp(q[1] / 2) * op.noise.normal(r, unit);
     return StandardNormalKl{}.value(q[0], q[1]);
   }
 };
@@ -54,8 +53,7 @@ struct LatentGradientBody {
     const Real s = op.q(r, 2 * unit + 1);
     const Vec<2> kl = StandardNormalKl{}.gradient(op.q(r, 2 * unit), s);
     op.out(r, 2 * unit) = dz[0] + w * kl[0];
-    op.out(r, 2 * unit + 1) =
-        dz[0] * (elbo::exp(s / 2) * op.noise.normal(r, unit)) / 2 + w * kl[1];
+    op.out(r, 2 * unit + 1) = dz[0] * (elbo::exp(s / 2) * op.noise.normal(r, unit)) / 2 + w * kl[1];
   }
 };
 

@@ -30,7 +30,8 @@ struct UpdateBody {
   Real clip;
 
   HD UpdateBody(const Update& op, const Rule& rule)
-      : op(op), rule(rule),
+      : op(op),
+        rule(rule),
         now(rule.now(op.rate.value(), (op.rate.state ? op.rate.state->step : 0) + 1)),
         clip(op.clip.present() ? op.clip(0, 0) : Real(1)) {}
   HD void operator()(int r, int c, Vec<1> g) const {

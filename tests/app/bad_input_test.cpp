@@ -29,16 +29,18 @@ class BadInput : public testing::TestWithParam<Case> {
 
   static void SetUpTestSuite() {
     folder = std::make_unique<TemporaryFolder>();
-    const Outcome trained = run(*folder, {"train", "builtin:digits?n=60", "--hidden", "8", "--latent",
-                                          "2", "--epochs", "1", "--out", "r"});
+    const Outcome trained = run(*folder, {"train", "builtin:digits?n=60", "--hidden", "8",
+                                          "--latent", "2", "--epochs", "1", "--out", "r"});
     ASSERT_EQ(trained.status, 0) << trained.error;
     folder->with("nan.csv", "a,b\n1,2\n3,nan\n");
     folder->with("ragged.csv", "1,2\n3\n");
     folder->with("word.csv", "1,2\n3,four\n");
     folder->with("large.csv", "0.5,0.25\n0.1,2\n");
     folder->with("empty.csv", "");
-    folder->with("short-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16));
-    folder->with("magic-images-idx3-ubyte", std::string("\1\2\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\0", 17));
+    folder->with("short-images-idx3-ubyte",
+                 std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16));
+    folder->with("magic-images-idx3-ubyte",
+                 std::string("\1\2\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\0", 17));
     folder->with("text.npy", "this is not an array");
     const std::vector<float> wide(2 * 5);
     write_npy(*folder / "wide.npy", 2, 5, wide.data());
@@ -46,9 +48,12 @@ class BadInput : public testing::TestWithParam<Case> {
     folder->with("value.toml", "epochs = \"three\"\n");
     folder->with("broken.toml", "epochs = \n");
     folder->with("file", "not a folder");
-    std::filesystem::copy(*folder / "r", *folder / "corrupt", std::filesystem::copy_options::recursive);
-    folder->with("corrupt/model.safetensors", content_of(*folder / "r/model.safetensors").substr(0, 500));
-    std::filesystem::copy(*folder / "r", *folder / "alien", std::filesystem::copy_options::recursive);
+    std::filesystem::copy(*folder / "r", *folder / "corrupt",
+                          std::filesystem::copy_options::recursive);
+    folder->with("corrupt/model.safetensors",
+                 content_of(*folder / "r/model.safetensors").substr(0, 500));
+    std::filesystem::copy(*folder / "r", *folder / "alien",
+                          std::filesystem::copy_options::recursive);
     folder->with("alien/config.json", "{\"model\": \"vae\"}");
     std::filesystem::create_directory(*folder / "folder.csv");
   }
@@ -112,14 +117,22 @@ std::vector<Case> cases() {
       {"text_for_npy", train({"text.npy"}), 1, "text.npy"},
       {"value_outside_the_support", train({"large.csv"}), 1, "row 1, column 1"},
       {"unknown_builtin", train({"builtin:letters"}), 1, "builtin:letters"},
-      {"out_below_a_file", {"train", digits, "--epochs", "1", "--hidden", "4", "--out", "file/run"}, 1, "file"},
+      {"out_below_a_file",
+       {"train", digits, "--epochs", "1", "--hidden", "4", "--out", "file/run"},
+       1,
+       "file"},
       {"run_that_is_not_empty", {"train", digits, "--out", "r"}, 1, "--resume"},
       {"resume_of_nothing", with({"--resume"}), 1, "new"},
       {"resume_with_other_data",
-       {"train", "builtin:digits?n=61", "--hidden", "8", "--latent", "2", "--epochs", "2", "--out", "r", "--resume"},
-       1, "other data"},
+       {"train", "builtin:digits?n=61", "--hidden", "8", "--latent", "2", "--epochs", "2", "--out",
+        "r", "--resume"},
+       1,
+       "other data"},
       {"resume_with_another_architecture",
-       {"train", digits, "--hidden", "9", "--latent", "2", "--epochs", "2", "--out", "r", "--resume"}, 1, "hidden"},
+       {"train", digits, "--hidden", "9", "--latent", "2", "--epochs", "2", "--out", "r",
+        "--resume"},
+       1,
+       "hidden"},
       {"missing_run", {"evaluate", "nowhere"}, 1, "nowhere"},
       {"truncated_model", {"evaluate", "corrupt"}, 1, "model.safetensors"},
       {"config_without_fields", {"evaluate", "alien"}, 1, "config.json"},
@@ -149,7 +162,8 @@ TEST(BadMachine, a_full_disk_is_an_error_that_names_the_file) {
   std::filesystem::create_directory(folder / "disk");
   if (mount("none", (folder / "disk").c_str(), "tmpfs", 0, "size=64k") != 0)
     GTEST_SKIP() << "no small file system can be mounted here: " << std::strerror(errno);
-  const Outcome outcome = run(folder, {"train", digits, "--hidden", "64", "--epochs", "1", "--out", "disk/run"});
+  const Outcome outcome =
+      run(folder, {"train", digits, "--hidden", "64", "--epochs", "1", "--out", "disk/run"});
   EXPECT_EQ(outcome.status, 1) << outcome.error;
   EXPECT_NE(outcome.error.find("disk/run"), std::string::npos) << outcome.error;
   EXPECT_FALSE(std::filesystem::exists(folder / "disk/run/model.safetensors"));

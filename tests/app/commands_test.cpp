@@ -13,8 +13,12 @@ using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 Words train(const std::string& run, const Words& more = {}, int epochs = 2) {
-  Words words{"train", "builtin:digits?n=300", "--out", run, "--hidden", "24", "--latent", "3",
-              "--batch", "50", "--epochs", std::to_string(epochs)};
+  Words words{"train",    "builtin:digits?n=300",
+              "--out",    run,
+              "--hidden", "24",
+              "--latent", "3",
+              "--batch",  "50",
+              "--epochs", std::to_string(epochs)};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -23,8 +27,9 @@ TEST(Train, leaves_everything_that_a_run_should_hold) {
   const TemporaryFolder folder;
   const Outcome trained = run(folder, train("r", {"--valid", "0.1"}));
   ASSERT_EQ(trained.status, 0) << trained.error;
-  for (const char* file : {"config.toml", "config.json", "metrics.jsonl", "metrics.csv", "model.safetensors",
-                           "checkpoint/state.safetensors", "samples.png", "reconstructions.png", "report.html"})
+  for (const char* file :
+       {"config.toml", "config.json", "metrics.jsonl", "metrics.csv", "model.safetensors",
+        "checkpoint/state.safetensors", "samples.png", "reconstructions.png", "report.html"})
     EXPECT_GT(content_of(folder / "r/" + file).size(), 0u) << file;
   const std::string metrics = content_of(folder / "r/metrics.jsonl");
   EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 2);
@@ -38,7 +43,8 @@ TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
   const TemporaryFolder folder;
   ASSERT_EQ(run(folder, train("r")).status, 0);
   const std::string page = content_of(folder / "r/report.html");
-  for (const char* part : {"builtin:digits?n=300", "elbo train", "data:image/png;base64,", "KL per latent unit"})
+  for (const char* part :
+       {"builtin:digits?n=300", "elbo train", "data:image/png;base64,", "KL per latent unit"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   for (const char* link : {"src=\"http", "href=\"http", "url(http", "@import"})
     EXPECT_EQ(page.find(link), std::string::npos) << link;
@@ -63,7 +69,8 @@ TEST(Train, takes_a_flag_before_the_file_and_the_file_before_the_default) {
   EXPECT_EQ(config.at("activation"), "relu");
   const Outcome again = run(folder, {"train", "--config", "r/config.toml", "--out", "again"});
   ASSERT_EQ(again.status, 0) << again.error;
-  EXPECT_EQ(content_of(folder / "r/model.safetensors"), content_of(folder / "again/model.safetensors"));
+  EXPECT_EQ(content_of(folder / "r/model.safetensors"),
+            content_of(folder / "again/model.safetensors"));
 }
 
 TEST(Train, killed_at_any_moment_and_resumed_ends_in_the_weights_of_an_uninterrupted_run) {
@@ -83,7 +90,8 @@ TEST(Train, killed_at_any_moment_and_resumed_ends_in_the_weights_of_an_uninterru
     EXPECT_TRUE(content_of(folder / name + "/model.safetensors") ==
                 content_of(folder / "whole/model.safetensors"));
     const std::string metrics = content_of(folder / name + "/metrics.jsonl");
-    EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), many) << "an epoch is lost or told twice";
+    EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), many)
+        << "an epoch is lost or told twice";
   }
 }
 
@@ -132,7 +140,8 @@ TEST_F(Trained, evaluate_prints_the_terms_in_nats_with_the_bound_above_the_negat
   EXPECT_LT(json.at("nll").get<double>(), -json.at("elbo").get<double>());
   EXPECT_GT(json.at("kl").get<double>(), 0);
   EXPECT_TRUE(json.contains("bits_per_dim"));
-  EXPECT_EQ(Json::parse(run(*folder, {"evaluate", "r", "--json", "--limit", "7"}).out).at("count"), 7);
+  EXPECT_EQ(Json::parse(run(*folder, {"evaluate", "r", "--json", "--limit", "7"}).out).at("count"),
+            7);
 }
 
 TEST_F(Trained, encode_decode_and_reconstruct_fit_together) {
@@ -176,7 +185,8 @@ TEST_F(Trained, a_finished_run_resumed_says_so) {
 TEST(Help, of_every_command_shows_its_flags_and_defaults) {
   const TemporaryFolder folder;
   EXPECT_EQ(run(folder, {"--help"}).status, 0);
-  for (const char* command : {"train", "evaluate", "encode", "decode", "reconstruct", "sample", "info"}) {
+  for (const char* command :
+       {"train", "evaluate", "encode", "decode", "reconstruct", "sample", "info"}) {
     const Outcome help = run(folder, {command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_GT(help.out.size(), 200u) << command;

@@ -90,7 +90,9 @@ TEST_F(AtomicFileIn, AFolderLeavesNothingWithoutCommit) {
 
 TEST_F(AtomicFileIn, AFolderReplacesAnOlderFileOnlyByCommit) {
   folder.with("x", "old");
-  { AtomicFile(folder / "x").write("new"); }
+  {
+    AtomicFile(folder / "x").write("new");
+  }
   EXPECT_EQ(content_of(folder / "x"), "old");
   write_file(folder / "x", "new");
   EXPECT_EQ(content_of(folder / "x"), "new");

@@ -36,9 +36,9 @@ struct NamedActivation {
   Activation activation;
 };
 const NamedActivation named[] = {
-    {"identity", Identity{}}, {"relu", Relu{}},       {"leaky_relu", LeakyRelu{}},
-    {"elu", Elu{}},           {"tanh", Tanh{}},       {"sigmoid", Sigmoid{}},
-    {"softplus", Softplus{}}, {"silu", Silu{}},       {"gelu", Gelu{}}};
+    {"identity", Identity{}}, {"relu", Relu{}}, {"leaky_relu", LeakyRelu{}},
+    {"elu", Elu{}},           {"tanh", Tanh{}}, {"sigmoid", Sigmoid{}},
+    {"softplus", Softplus{}}, {"silu", Silu{}}, {"gelu", Gelu{}}};
 
 Activation activation(const std::string& name) {
   for (const NamedActivation& a : named)
@@ -136,7 +136,8 @@ TEST(StandardNormalKl, has_its_known_values) {
   for (const auto& k : known) {
     const double condition = k.m * k.m + std::fabs(k.s * std::expm1(k.s)) / 2;
     EXPECT_NEAR(StandardNormalKl{}.value(Real(k.m), Real(k.s)), k.kl,
-                near<Real>(4, k.kl, 1, condition)) << k.m << ", " << k.s;
+                near<Real>(4, k.kl, 1, condition))
+        << k.m << ", " << k.s;
   }
 }
 
@@ -165,7 +166,8 @@ TEST(StandardNormalKl, is_what_quadrature_of_its_definition_gives) {
         sum += h * std::exp(-t * t / 2) / std::sqrt(2 * std::numbers::pi) * (z * z - t * t - s) / 2;
       }
       EXPECT_NEAR(StandardNormalKl{}.value(Real(m), Real(s)), sum,
-                  tolerance::formula(8, m * m + std::exp(s) + std::fabs(s))) << m << ", " << s;
+                  tolerance::formula(8, m * m + std::exp(s) + std::fabs(s)))
+          << m << ", " << s;
     }
 }
 
@@ -234,8 +236,7 @@ TEST(Bernoulli, sums_to_one_has_its_mean_and_an_expected_score_of_zero) {
     const double bound = 2 * promised(0);
     ASSERT_NEAR(yes + no, 1, bound) << logit;
     ASSERT_NEAR(law.mean(theta), yes, bound) << logit;
-    const double score =
-        yes * double(law.score(1, theta)[0]) + no * double(law.score(0, theta)[0]);
+    const double score = yes * double(law.score(1, theta)[0]) + no * double(law.score(0, theta)[0]);
     ASSERT_NEAR(score, 0, bound) << logit;
   }
 }

@@ -29,9 +29,11 @@ TEST(Philox, gives_the_published_answers) {
     std::uint32_t word[4];
   } known[] = {
       {{0, 0, 0, 0}, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-      {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffffffffffff,
+      {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+       0xffffffffffffffff,
        {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822,
+      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+       0x299f31d0a4093822,
        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
   };
   for (const auto& k : known) {
@@ -166,8 +168,10 @@ TEST(Noise, has_a_block_of_its_own_for_every_unit_datum_sample_epoch_and_stream)
         for (int datum = 0; datum < 50; ++datum)
           for (int unit = 0; unit < 32; unit += 4, ++blocks) {
             const StepState state{.epoch = epoch};
-            const Noise noise{.seed = 9, .stream = std::uint32_t(stream),
-                              .batch = {.state = &state}, .first_sample = sample};
+            const Noise noise{.seed = 9,
+                              .stream = std::uint32_t(stream),
+                              .batch = {.state = &state},
+                              .first_sample = sample};
             const Philox block = noise.block(datum, unit);
             seen.insert({block.word, block.word + 4});
           }

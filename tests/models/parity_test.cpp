@@ -133,16 +133,19 @@ TEST(Parity, of_twenty_steps_of_adam_with_pytorch) {
   for_every_case([&](Case c) {
     const Progress progress(c.device);
     DeviceArray<double> totals(c.device, 3);
-    Optimizer optimizer(c.parameters(),
-                        Adam{.beta1 = adam.at("betas").at(0), .beta2 = adam.at("betas").at(1),
-                             .epsilon = epsilon},
-                        Constant{Real(rate)}, progress);
+    Optimizer optimizer(
+        c.parameters(),
+        Adam{.beta1 = adam.at("betas").at(0), .beta2 = adam.at("betas").at(1), .epsilon = epsilon},
+        Constant{Real(rate)}, progress);
     Tensor loss;
-    Step step(c.device, [&] {
-      loss = c.loss(totals.data());
-      optimizer.step();
-      advance(c.device, progress, c.batch);
-    }, c.plan);
+    Step step(
+        c.device,
+        [&] {
+          loss = c.loss(totals.data());
+          optimizer.step();
+          advance(c.device, progress, c.batch);
+        },
+        c.plan);
     const int steps = c.json.at("steps");
     for (int i = 0; i < steps; ++i) {
       SCOPED_TRACE("step " + std::to_string(i + 1));
@@ -155,8 +158,7 @@ TEST(Parity, of_twenty_steps_of_adam_with_pytorch) {
       EXPECT_NEAR(loss.item(), expected, bound(expected));
       EXPECT_NEAR(sums[0] / sums[2], c.json.at("log_likelihoods").at(i).get<double>(),
                   bound(expected));
-      EXPECT_NEAR(sums[1] / sums[2], c.json.at("kls").at(i).get<double>(),
-                  bound(expected));
+      EXPECT_NEAR(sums[1] / sums[2], c.json.at("kls").at(i).get<double>(), bound(expected));
     }
     // A step moves a weight by rate · m / √v, and √v stays above |g| / √steps, g its first
     // gradient: an error δ of every gradient moves it by less than 2 rate √steps δ / |g| a step,

@@ -18,7 +18,8 @@ using Plan = Program::Plan;
 std::vector<Real> some(int count, std::uint64_t seed, double scale = 1, double shift = 0) {
   std::vector<Real> values(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i)
-    values[std::size_t(i)] = Real(shift + scale * (2 * double(Philox::at(std::uint32_t(i), 0, 0, 0, seed).uniform(0)) - 1));
+    values[std::size_t(i)] = Real(
+        shift + scale * (2 * double(Philox::at(std::uint32_t(i), 0, 0, 0, seed).uniform(0)) - 1));
   return values;
 }
 
@@ -38,13 +39,17 @@ std::vector<Case> cases() {
 ///
 /// The difference quotient errs by f‴ h²/6 and by ε |f| / h; with h = 1e-5·(1+|w|) both are below
 /// 1e-9 of the losses used here, so 1e-8 of the larger of gradient and loss is the bound.
-void check_gradients(const Case& on, std::vector<Tensor> inputs, const std::function<Tensor()>& loss) {
+void check_gradients(const Case& on, std::vector<Tensor> inputs,
+                     const std::function<Tensor()>& loss) {
   if (sizeof(Real) != sizeof(double)) GTEST_SKIP() << "central differences need the double build";
   Tensor value;
-  Step step(on.device, [&] {
-    value = loss();
-    backward(value);
-  }, on.plan);
+  Step step(
+      on.device,
+      [&] {
+        value = loss();
+        backward(value);
+      },
+      on.plan);
   step();
   std::vector<std::vector<Real>> gradients;
   for (const Tensor& t : inputs) {
@@ -64,8 +69,9 @@ void check_gradients(const Case& on, std::vector<Tensor> inputs, const std::func
     const std::vector<Real> values = inputs[k].read();
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Real h = Real(1e-5) * (1 + std::fabs(values[i]));
-      const double slope = (at(inputs[k], values, i, values[i] + h) -
-                            at(inputs[k], values, i, values[i] - h)) / (2 * h);
+      const double slope =
+          (at(inputs[k], values, i, values[i] + h) - at(inputs[k], values, i, values[i] - h)) /
+          (2 * h);
       EXPECT_NEAR(gradients[k][i], slope, 1e-8 * std::max({1.0, std::fabs(slope), size}))
           << "tensor " << k << ", number " << i << " on " << on.device.name()
           << (on.plan == Plan::fused ? " fused" : " composed");
@@ -105,7 +111,8 @@ TEST(Gradients, of_the_sampled_latent_and_its_kl_are_slopes) {
 
 TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters) {
   for (const Case& on : cases()) {
-    const Tensor grey(on.device, {4, 6}, some(24, 7, 0.5, 0.5)), real(on.device, {4, 6}, some(24, 8));
+    const Tensor grey(on.device, {4, 6}, some(24, 7, 0.5, 0.5)),
+        real(on.device, {4, 6}, some(24, 8));
     Tensor one(on.device, {4, 6}, some(24, 9)), two(on.device, {4, 12}, some(48, 10));
     Tensor feature(on.device, {1, 6}, some(6, 12)), shared(on.device, {1, 1}, some(1, 13));
     one.track(), two.track(), feature.track(), shared.track();
@@ -115,9 +122,11 @@ TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters) {
     check_gradients(on, {one}, [&] { return loss(log_prob(FixedGaussian{Real(0.3)}, real, one)); });
     one.drop_gradient();
     check_gradients(on, {two}, [&] { return loss(log_prob(Gaussian{}, real, two)); });
-    check_gradients(on, {one, feature}, [&] { return loss(log_prob(Gaussian{}, real, one, feature)); });
+    check_gradients(on, {one, feature},
+                    [&] { return loss(log_prob(Gaussian{}, real, one, feature)); });
     one.drop_gradient();
-    check_gradients(on, {one, shared}, [&] { return loss(log_prob(Gaussian{}, real, one, shared)); });
+    check_gradients(on, {one, shared},
+                    [&] { return loss(log_prob(Gaussian{}, real, one, shared)); });
   }
 }
 
@@ -136,14 +145,47 @@ TEST(Gradients, of_tensors_used_twice_add_up) {
   }
 }
 
+TEST(Gradients, of_a_skip_connection_are_slopes_and_cost_no_operation_of_their_own) {
+  for (const Case& on : cases()) {
+    Tensor x(on.device, {3, 4}, some(12, 25)), w(on.device, {6, 4}, some(24, 26));
+    Tensor v(on.device, {6, 6}, some(36, 27)), u(on.device, {5, 6}, some(30, 28));
+    const Tensor b(on.device, {1, 6}, some(6, 29)), c(on.device, {1, 5}, some(5, 30));
+    const Tensor target(on.device, {3, 5}, some(15, 31));
+    w.track(), v.track(), u.track();
+    const auto loss = [&] {
+      const Tensor h = dense(Tanh{}, x, w, b);
+      const Tensor sum = add(h, dense(Gelu{}, h, v, b), Real(0.7));
+      return objective(
+          {{log_prob(FixedGaussian{1}, target, dense(Identity{}, sum, u, c)), {.factor = -1}}});
+    };
+    check_gradients(on, {w, v, u}, loss);
+    if (on.plan == Plan::composed) continue;
+    const Step step(on.device, [&] { backward(loss()); }, on.plan);
+    int adds = 0;
+    for (const Operation& operation : step.program().operations) {
+      EXPECT_FALSE(std::holds_alternative<Apply>(operation)) << step.program().describe();
+      adds += std::holds_alternative<Add>(operation);
+    }
+    EXPECT_EQ(adds, 1) << step.program().describe();
+  }
+}
+
 TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
   for (const Case& on : cases())
-    for (const auto& [likelihood, sigma] : std::vector<std::pair<std::string, std::string>>{
-             {"bernoulli", "fixed:1"}, {"gaussian", "fixed:0.5"}, {"gaussian", "shared"},
-             {"gaussian", "feature"}, {"gaussian", "datum"}}) {
+    for (const auto& [likelihood, sigma] :
+         std::vector<std::pair<std::string, std::string>>{{"bernoulli", "fixed:1"},
+                                                          {"gaussian", "fixed:0.5"},
+                                                          {"gaussian", "shared"},
+                                                          {"gaussian", "feature"},
+                                                          {"gaussian", "datum"}}) {
       SCOPED_TRACE(likelihood + " " + sigma);
-      ModelConfig config{.model = "vae", .observed = 5, .hidden = {4, 3}, .latent = 2,
-                         .activation = "gelu", .likelihood = likelihood, .sigma = sigma};
+      ModelConfig config{.model = "vae",
+                         .observed = 5,
+                         .hidden = {4, 3},
+                         .latent = 2,
+                         .activation = "gelu",
+                         .likelihood = likelihood,
+                         .sigma = sigma};
       Initialiser initialiser(3);
       Vae vae(on.device, config, initialiser);
       const Tensor x(on.device, {7, 5}, some(35, 30, 0.5, 0.5));
@@ -151,7 +193,8 @@ TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
       for (const Parameter& p : parameters(vae)) weights.push_back(p.tensor);
       check_gradients(on, weights, [&] {
         const Terms terms = vae(x, Noise{.seed = 5});
-        return objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
+        return objective(
+            {{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
       });
     }
 }
@@ -163,12 +206,15 @@ TEST(Gradients, without_a_kl_weight_the_path_derivatives_are_exact_to_the_bit) {
     q.track();
     std::vector<Real> noise = some(30, 42);
     const Tensor given(on.device, {6, 5}, noise);
-    Step step(on.device, [&] {
-      const auto sampled = sample_posterior(q, Noise{.given = given.matrix()});
-      z = sampled.z;
-      backward(objective({{log_prob(FixedGaussian{1}, target, z), {.factor = -1}},
-                          {sampled.kl, {.factor = 0}}}));
-    }, on.plan);
+    Step step(
+        on.device,
+        [&] {
+          const auto sampled = sample_posterior(q, Noise{.given = given.matrix()});
+          z = sampled.z;
+          backward(objective({{log_prob(FixedGaussian{1}, target, z), {.factor = -1}},
+                              {sampled.kl, {.factor = 0}}}));
+        },
+        on.plan);
     step();
     const auto dq = q.gradient().read(), dz = z.gradient().read(), at = q.read();
     for (std::size_t i = 0; i < dz.size(); ++i) {
@@ -185,19 +231,26 @@ TEST(Gradients, are_limited_in_norm_when_asked) {
   for (const Case& on : cases()) {
     const Progress progress(on.device);
     Tensor w(on.device, {3, 4}, some(12, 50)), b(on.device, {1, 3}, some(3, 51));
-    const Tensor x(on.device, {5, 4}, some(20, 52, 10)), target(on.device, {5, 3}, some(15, 53, 10));
+    const Tensor x(on.device, {5, 4}, some(20, 52, 10)),
+        target(on.device, {5, 3}, some(15, 53, 10));
     w.track(), b.track();
     const auto before_w = w.read(), before_b = b.read();
     Optimizer optimizer({{"w", w}, {"b", b}}, Sgd{}, Constant{1}, progress, Real(0.5));
-    Step step(on.device, [&] {
-      backward(objective({{log_prob(FixedGaussian{1}, target, dense(Identity{}, x, w, b)), {.factor = -1}}}));
-      optimizer.step();
-    }, on.plan);
+    Step step(
+        on.device,
+        [&] {
+          backward(objective(
+              {{log_prob(FixedGaussian{1}, target, dense(Identity{}, x, w, b)), {.factor = -1}}}));
+          optimizer.step();
+        },
+        on.plan);
     step();
     double moved = 0;
     const auto after_w = w.read(), after_b = b.read();
-    for (std::size_t i = 0; i < after_w.size(); ++i) moved += square(double(after_w[i] - before_w[i]));
-    for (std::size_t i = 0; i < after_b.size(); ++i) moved += square(double(after_b[i] - before_b[i]));
+    for (std::size_t i = 0; i < after_w.size(); ++i)
+      moved += square(double(after_w[i] - before_w[i]));
+    for (std::size_t i = 0; i < after_b.size(); ++i)
+      moved += square(double(after_b[i] - before_b[i]));
     // With rate 1 the step is the gradient; each number is rounded once where it is of size 1.
     EXPECT_NEAR(std::sqrt(moved), 0.5, 16 * std::numeric_limits<Real>::epsilon());
   }

@@ -31,9 +31,11 @@ struct Training {
   Step step;
 
   Training(const Device& device, const ModelConfig& config, Plan plan, Real clip = 0)
-      : model(device, config, 1), batches(device, data, 1),
+      : model(device, config, 1),
+        batches(device, data, 1),
         optimizer(model.parameters(), Adam{}, Constant{Real(1e-2)}, batches.progress(), clip),
-        totals(device, 3), step(device, [&] { body(); }, plan) {
+        totals(device, 3),
+        step(device, [&] { body(); }, plan) {
     batches.shuffle(0, 0, 0);
   }
   void body() {
@@ -49,12 +51,20 @@ struct Training {
 
 std::vector<ModelConfig> configs() {
   std::vector<ModelConfig> all;
-  for (const auto& [likelihood, sigma] : std::vector<std::pair<std::string, std::string>>{
-           {"bernoulli", "fixed:1"}, {"gaussian", "fixed:0.5"}, {"gaussian", "shared"},
-           {"gaussian", "feature"}, {"gaussian", "datum"}})
+  for (const auto& [likelihood, sigma] :
+       std::vector<std::pair<std::string, std::string>>{{"bernoulli", "fixed:1"},
+                                                        {"gaussian", "fixed:0.5"},
+                                                        {"gaussian", "shared"},
+                                                        {"gaussian", "feature"},
+                                                        {"gaussian", "datum"}})
     for (const char* model : {"vae", "ae"})
-      all.push_back({.model = model, .observed = 13, .hidden = {11, 7}, .latent = 3,
-                     .activation = "silu", .likelihood = likelihood, .sigma = sigma});
+      all.push_back({.model = model,
+                     .observed = 13,
+                     .hidden = {11, 7},
+                     .latent = 3,
+                     .activation = "silu",
+                     .likelihood = likelihood,
+                     .sigma = sigma});
   all.push_back({.observed = 13, .hidden = {}, .latent = 2, .activation = "identity"});
   return all;
 }
@@ -145,10 +155,14 @@ TEST(Planner, sums_the_parts_of_a_wide_products_terms_whoever_reads_them) {
     std::vector<Real> terms[2], losses;
     for (Plan plan : {Plan::fused, Plan::composed}) {
       Tensor held, loss;
-      Step step(device, [&] {
-        held = log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b));
-        loss = objective({{log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b)), {.factor = -1}}});
-      }, plan);
+      Step step(
+          device,
+          [&] {
+            held = log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b));
+            loss =
+                objective({{log_prob(Bernoulli{}, x, dense(Identity{}, h, w, b)), {.factor = -1}}});
+          },
+          plan);
       step();
       terms[plan == Plan::composed] = held.read();
       losses.push_back(loss.item());
@@ -175,7 +189,8 @@ TEST(Tensor, functions_outside_a_step_run_when_a_number_is_read) {
     weight.track();
     const Tensor y = dense(Identity{}, x, weight, b);
     EXPECT_EQ(y.item(), 16);
-    backward(objective({{log_prob(FixedGaussian{1}, Tensor(device, {1, 1}, {15}), y), {.factor = -1}}}));
+    backward(
+        objective({{log_prob(FixedGaussian{1}, Tensor(device, {1, 1}, {15}), y), {.factor = -1}}}));
     EXPECT_EQ(weight.gradient().read(), (std::vector<Real>{1, 2}));
   }
 }
