@@ -76,7 +76,8 @@ SafeTensors::Array read_array(const Json& entry, const std::vector<char>& body) 
   return array;
 }
 
-bool is_weight(const Parameter& p) { return p.name.ends_with("weight"); }
+/// Of one row, only the name tells a weight of one output from a bias.
+bool is_weight(const Parameter& p) { return p.tensor.rows() > 1 || p.name.ends_with("weight"); }
 
 std::vector<long> file_shape(const Parameter& p) {
   const Shape s = p.tensor.shape();
