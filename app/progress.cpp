@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -11,13 +12,11 @@ namespace elbo {
 
 namespace {
 
-/// Cuts to the terminal's width: a line that wraps could not be written anew.
-std::string fitted(std::string line) {
+/// A line that wraps could not be written anew.
+std::size_t terminal_width() {
   winsize size{};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
-  const std::size_t width = known ? size.ws_col - 1u : 79u;
-  if (line.size() > width) line.resize(width);
-  return line;
+  return known ? size.ws_col - 1u : 79u;
 }
 
 }  // namespace
@@ -49,15 +48,19 @@ std::string ProgressLine::means(const Means& m) const {
                      m.kl);
 }
 
-std::string ProgressLine::bar(int epoch, long position) const {
-  constexpr int width = 16;
-  const int filled = int(width * double(position) / double(rows_));
-  return fmt::format("epoch {}/{} [{:#<{}}{:-<{}}]", epoch, epochs_, "", filled, "",
-                     width - filled);
-}
-
-void ProgressLine::rewrite(std::string line) {
-  std::fprintf(stderr, "\r%s\x1b[K", fitted(std::move(line)).c_str());
+void ProgressLine::rewrite(int epoch, long position, const std::string& figures) {
+  const std::string head = fmt::format("epoch {}/{} ", epoch, epochs_);
+  const std::size_t width = terminal_width(), used = head.size() + figures.size();
+  // The bar takes what the figures leave.
+  constexpr std::size_t frame = 3, least = 4, most = 20;
+  std::string bar;
+  if (used + frame + least <= width) {
+    const std::size_t cells = std::min(most, width - used - frame);
+    const std::size_t filled = cells * std::size_t(position) / std::size_t(rows_);
+    bar = "[" + std::string(filled, '#') + std::string(cells - filled, '-') + "] ";
+  }
+  const std::string line = (head + bar + figures).substr(0, width);
+  std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
   std::fflush(stderr);
   open_ = true;
 }
@@ -66,8 +69,8 @@ void ProgressLine::within(int epoch, const Means& now, long seen, double seconds
   if (!terminal_ || seconds <= 0 || seen <= 0) return;
   const double rate = double(seen) / seconds;
   const double left = double(epochs_ - epoch) * double(rows_) + double(rows_ - now.count);
-  rewrite(fmt::format("{} {}  {} data/s  ETA {}", bar(epoch, now.count), means(now),
-                      short_count(rate), duration(left / rate)));
+  rewrite(epoch, now.count, fmt::format("{}  {} data/s  ETA {}", means(now), short_count(rate),
+                                        duration(left / rate)));
 }
 
 void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& valid,
@@ -76,7 +79,7 @@ void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& 
   const std::string held_out = valid ? fmt::format("  valid {} {:.5g}", name, valid->elbo) : "";
   const std::string rate = short_count(data_per_second);
   if (terminal_)
-    rewrite(fmt::format("{} {}{}  {} data/s", bar(epoch, rows_), means(m), held_out, rate));
+    rewrite(epoch, rows_, fmt::format("{}{}  {} data/s", means(m), held_out, rate));
   else
     std::fprintf(
         stderr, "%s\n",

@@ -19,9 +19,8 @@ class ProgressLine {
   void end();
 
  private:
-  std::string bar(int epoch, long position) const;
   std::string means(const Means&) const;
-  void rewrite(std::string line);
+  void rewrite(int epoch, long position, const std::string& figures);
 
   int epochs_;
   long rows_;

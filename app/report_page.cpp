@@ -14,7 +14,7 @@ p { margin: 4px 0; } .soft { color: var(--soft); font-size: 13px; }
 code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 pre { margin: 14px 0 0; padding: 10px 14px; background: #fff; border: 1px solid var(--line);
       border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px;
          margin: 20px 0; }
 .tile, section { background: #fff; border: 1px solid var(--line); border-radius: 8px; }
 .tile { padding: 10px 14px; } .tile b { display: block; font-size: 20px; font-weight: 600; }

@@ -5,25 +5,16 @@
 
 #include "models/trainer.h"
 #include "runtime/error.h"
+#include "tests/runtime/grey_images.h"
 
 namespace elbo {
 namespace {
 
 using Plan = Program::Plan;
 
-Dataset noise_images(long rows, int columns) {
-  Dataset data;
-  data.source = "made for a test";
-  data.type = Dataset::Type::u8;
-  data.rows = rows, data.columns = columns, data.scale = 1 / 255.f;
-  for (long i = 0; i < rows * columns; ++i)
-    data.bytes.push_back(std::uint8_t(Philox::at(std::uint32_t(i), 0, 0, 0, 9).word[0] >> 24));
-  return data;
-}
-
 /// A step that trains a model, and what it needs to stay.
 struct Training {
-  Dataset data = noise_images(48, 13);
+  Dataset data = grey_images(48, 13);
   Model model;
   Batches batches;
   Optimizer optimizer;
@@ -208,7 +199,7 @@ TEST(Functions, name_the_shape_they_wanted) {
 
 TEST(Training, is_the_same_to_the_bit_after_a_resume) {
   const Device device = Device::cpu();
-  const Dataset data = noise_images(70, 13);
+  const Dataset data = grey_images(70, 13);
   const ModelConfig config{.observed = 13, .hidden = {8}, .latent = 2};
   const TrainingOptions options{.batch = 16, .epochs = 3, .rate = Constant{Real(1e-2)}, .seed = 4};
   const auto weights = [](const Model& model) {

@@ -9,6 +9,7 @@
 #include "kernels/cuda/traffic.h"
 #include "kernels/simt/executor.h"
 #include "models/trainer.h"
+#include "tests/runtime/grey_images.h"
 
 namespace elbo {
 namespace {
@@ -18,16 +19,6 @@ struct Size {
 };
 const Size sizes[] = {{16, 13, 11, 3}, {37, 70, 40, 5}};
 constexpr int steps = 2;
-
-Dataset grey_images(long rows, int columns) {
-  Dataset data;
-  data.source = "made for a test";
-  data.type = Dataset::Type::u8;
-  data.rows = rows, data.columns = columns, data.scale = 1 / 255.f;
-  for (long i = 0; i < rows * columns; ++i)
-    data.bytes.push_back(std::uint8_t(Philox::at(std::uint32_t(i), 0, 0, 0, 9).word[0] >> 24));
-  return data;
-}
 
 int groups_of(std::size_t most, std::size_t all) { return int((all + most - 1) / most); }
 

@@ -1,0 +1,132 @@
+// What happens to a run folder that is not fresh: resumed, replaced, or full of other things.
+#include <gtest/gtest.h>
+
+#include "models/run_directory.h"
+#include "tests/app/program.h"
+
+namespace elbo::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// Epochs of 400 steps each, so that a signal comes within one.
+Words long_training(const std::string& run, const Words& more = {}) {
+  Words words{"train",    "builtin:digits?n=4000", "--out",   run,  "--hidden", "300",
+              "--latent", "4",                     "--batch", "10", "--epochs", "2"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+Words short_training(const std::string& run, const Words& more = {}) {
+  Words words{"train",    "builtin:digits?n=100", "--out",    run, "--hidden", "8",
+              "--latent", "2",                    "--epochs", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+std::string weights_of(const TemporaryFolder& folder, const std::string& run) {
+  return content_of(folder / run + "/model.safetensors");
+}
+
+TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_one_step) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, long_training("whole")).status, 0);
+  Program first(folder, long_training("r"));
+  while (first.running() && content_of(folder / "r/checkpoint/state.safetensors").empty())
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  first.signal(SIGTERM);
+  const Outcome terminated = first.wait();
+  ASSERT_EQ(terminated.status, 143) << terminated.error;
+  const Checkpoint stands = RunDirectory(folder / "r").load_checkpoint();
+  EXPECT_EQ(stands.epochs_done, 0u);
+  EXPECT_GT(stands.position, 0u) << "the signal was not heeded within the epoch";
+  EXPECT_EQ(stands.position, stands.steps * 10);
+  EXPECT_EQ(run(folder, {"evaluate", "r"}).status, 1) << "there is no trained model yet";
+  // The folder alone says what to go on with.
+  const Outcome resumed = run(folder, {"train", "--resume", "--out", "r"});
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
+}
+
+TEST(RunFolder, resumed_with_more_epochs_ends_as_a_run_that_had_them_from_the_start) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("whole", {"--epochs", "3"})).status, 2) << "given twice";
+  Words words = short_training("whole");
+  words.back() = "3";
+  ASSERT_EQ(run(folder, words).status, 0);
+  ASSERT_EQ(run(folder, short_training("r")).status, 0);
+  ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r", "--epochs", "3"}).status, 0);
+  EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
+  const Outcome fewer = run(folder, {"train", "--resume", "--out", "r", "--epochs", "2"});
+  EXPECT_EQ(fewer.status, 1) << fewer.error;
+}
+
+TEST(RunFolder, forced_loses_what_elbo_wrote_and_nothing_else) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("r")).status, 0);
+  folder.with("r/notes.txt", "mine");
+  folder.with("r/checkpoint/mine.bin", "mine too");
+  folder.with("r/model.safetensors.tmp-123-0", "what a killed process left");
+  const Outcome forced = run(folder, short_training("r", {"--seed", "5", "--force"}));
+  ASSERT_EQ(forced.status, 0) << forced.error;
+  EXPECT_EQ(content_of(folder / "r/notes.txt"), "mine");
+  EXPECT_EQ(content_of(folder / "r/checkpoint/mine.bin"), "mine too");
+  EXPECT_FALSE(std::filesystem::exists(folder / "r/model.safetensors.tmp-123-0"));
+  ASSERT_EQ(run(folder, short_training("s", {"--seed", "5"})).status, 0);
+  EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "s"));
+}
+
+TEST(RunFolder, forced_with_data_that_do_not_fit_is_left_as_it_was) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("r")).status, 0);
+  const std::string before = weights_of(folder, "r");
+  folder.with("large.csv", "0.5,0.25\n0.1,2\n");
+  EXPECT_EQ(run(folder, {"train", "large.csv", "--out", "r", "--force"}).status, 1);
+  EXPECT_TRUE(weights_of(folder, "r") == before);
+}
+
+TEST(RunFolder, resumed_without_its_report_is_finished_again) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("r")).status, 0);
+  const std::string before = weights_of(folder, "r");
+  // As if killed between the last checkpoint and the last file.
+  std::filesystem::remove(folder / "r/model.safetensors");
+  std::filesystem::remove(folder / "r/report.html");
+  ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r"}).status, 0);
+  EXPECT_TRUE(weights_of(folder, "r") == before);
+  EXPECT_TRUE(std::filesystem::exists(folder / "r/report.html"));
+}
+
+TEST(RunFolder, with_a_damaged_checkpoint_is_refused) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("r")).status, 0);
+  const std::string state = content_of(folder / "r/checkpoint/state.safetensors");
+  folder.with("r/checkpoint/state.safetensors", state.substr(0, state.size() / 2));
+  const Outcome outcome = run(folder, {"train", "--resume", "--out", "r", "--epochs", "2"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.error.find("state.safetensors"), std::string::npos) << outcome.error;
+}
+
+TEST(RunFolder, is_evaluated_from_any_working_folder) {
+  const TemporaryFolder folder, elsewhere;
+  folder.with("t.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n");
+  ASSERT_EQ(run(folder, {"train", "t.csv", "--hidden", "none", "--latent", "1", "--out", "r"})
+                .status, 0);
+  const Outcome told = run(elsewhere, {"evaluate", folder / "r", "--json"});
+  EXPECT_EQ(told.status, 0) << told.error;
+}
+
+TEST(Words, that_do_not_belong_together_are_refused) {
+  const TemporaryFolder folder;
+  for (const Words& more : std::vector<Words>{{"--sigma", "shared"},
+                                              {"--model", "ae", "--beta", "4"},
+                                              {"--model", "ae", "--beta-warmup", "1"},
+                                              {"--resume", "--force"}}) {
+    const Outcome outcome = run(folder, short_training("r", more));
+    EXPECT_EQ(outcome.status, 2) << more.back() << outcome.error;
+    EXPECT_FALSE(std::filesystem::exists(folder / "r"));
+  }
+}
+
+}  // namespace
+}  // namespace elbo::test
