@@ -1,6 +1,6 @@
 // Times whole training steps as the planner made them, and holds them against what the device can
-// do:  bench_step [--case 1,2,3] [--device cpu|cuda] [--precision tf32] [--plan fused|composed]
-//                 [--repeats 7] [--steps 0: chosen] [--json FILE] [--commit TEXT]
+// do; bench_step --help says how.
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -23,27 +23,25 @@ struct Options {
   int repeats = 7, steps = 0;
 };
 
+/// Ends the program where the command line says so.
 Options flags(int argc, char** argv) {
   Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    require(i + 1 < argc, word, ": a value is missing");
-    const std::string value = argv[++i];
-    if (word == "--case") o.cases = value;
-    else if (word == "--device") o.device = value;
-    else if (word == "--precision") o.precision = value;
-    else if (word == "--plan") o.plan = value;
-    else if (word == "--repeats") o.repeats = std::stoi(value);
-    else if (word == "--steps") o.steps = std::stoi(value);
-    else if (word == "--json") o.json = value;
-    else if (word == "--commit") o.commit = value;
-    else fail("unknown option ", word);
+  CLI::App app("Times planned training steps and holds them against what the device can do.");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--case", o.cases, "numbers of the cases");
+  app.add_option("--device", o.device, "cpu, simt, cuda or cuda:K");
+  app.add_option("--precision", o.precision, "of products on a GPU")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+  app.add_option("--plan", o.plan)->check(CLI::IsMember({"fused", "composed"}));
+  app.add_option("--repeats", o.repeats)->check(CLI::PositiveNumber);
+  app.add_option("--steps", o.steps, "of each repeat; 0: chosen")->check(CLI::NonNegativeNumber);
+  app.add_option("--json", o.json, "file for the result");
+  app.add_option("--commit", o.commit, "text for the result");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) ? 2 : 0);
   }
-  require(o.plan == "fused" || o.plan == "composed", "--plan ", o.plan,
-          ": expected fused or composed");
-  require(o.precision == "fp32" || o.precision == "tf32" || o.precision == "bf16", "--precision ",
-          o.precision, ": expected fp32, tf32 or bf16");
-  require(o.repeats > 0 && o.steps >= 0, "--repeats and --steps: expected at least 1");
   return o;
 }
 
