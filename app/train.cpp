@@ -267,11 +267,12 @@ int run(const TrainCommand& c) {
       std::cout << training.summary() << "\nThis run is finished; a larger --epochs goes on.\n";
       return 0;
     }
+    catch_interrupts();
     training.go_on();
   } else {
+    catch_interrupts();  // from here on there is something to lose
     training.begin();
   }
-  catch_interrupts();
   if (!training.train()) {
     std::cerr << "elbo: interrupted; to go on: elbo train --resume --out " << c.out << '\n';
     return 128 + interrupted();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,7 +22,9 @@ struct Outcome {
 class Program {
  public:
   Program(const TemporaryFolder& folder, const std::vector<std::string>& arguments)
-      : out_(folder / ".out"), error_(folder / ".error"), child_(fork()) {
+      : out_(folder / ".out"), error_(folder / ".error") {
+    std::fflush(nullptr);  // or the child would say it once more
+    child_ = fork();
     require(child_ >= 0, "fork failed");
     if (child_ > 0) return;
     if (chdir(folder.path().c_str()) != 0 || !freopen(out_.c_str(), "w", stdout) ||
