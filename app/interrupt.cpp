@@ -1,24 +1,49 @@
 #include "app/interrupt.h"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 namespace elbo {
 
 namespace {
 
-volatile std::sig_atomic_t signal_seen = 0;
+std::atomic<bool> catching = false;
+std::atomic<int> signal_seen = 0;
 
-extern "C" void note_signal(int signal) {
-  signal_seen = signal;
-  std::signal(signal, SIG_DFL);
+sigset_t watched_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+[[noreturn]] void wait_for_signals() {
+  const sigset_t set = watched_signals();
+  while (true) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    int none = 0;
+    if (catching && signal_seen.compare_exchange_strong(none, signal)) continue;
+    // The process ends as if nobody had watched.
+    std::signal(signal, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    std::raise(signal);
+  }
 }
 
 }  // namespace
 
-void catch_interrupts() {
-  std::signal(SIGINT, note_signal);
-  std::signal(SIGTERM, note_signal);
+void watch_for_interrupts() {
+  const sigset_t set = watched_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);  // threads that start later inherit this
+  std::thread(wait_for_signals).detach();
 }
+
+void catch_interrupts() { catching = true; }
 
 int interrupted() { return signal_seen; }
 

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -257,6 +256,7 @@ class Training {
 }  // namespace
 
 int run(const TrainCommand& c) {
+  watch_for_interrupts();
   const RunDirectory folder(c.out);
   if (!c.resume && !c.force) folder.require_empty();
   if (c.resume) folder.load_checkpoint();  // says that there is none before the data are read
