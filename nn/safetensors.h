@@ -26,8 +26,8 @@ void write_safetensors(const std::filesystem::path&, const SafeTensors&);
 /// Errors: a file that is missing, cut off, or not of the format; another type of number.
 SafeTensors read_safetensors(const std::filesystem::path&);
 
-/// A parameter as files hold it: heads in blocks, as PyTorch's chunk(K, dim=-1) takes them; a single
-/// row that is not named a weight (a bias, a log-variance) with one dimension.
+/// A parameter as files hold it: heads in blocks, as PyTorch's chunk(K, dim=-1) takes them; a
+/// single row that is not named a weight (a bias, a log-variance) with one dimension.
 SafeTensors::Array to_file(const Parameter&);
 /// Fills a parameter from that layout.  `where` is for the message.
 /// Errors: no array of its name; another shape.
