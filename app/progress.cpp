@@ -79,7 +79,8 @@ void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& 
   const std::string held_out = valid ? fmt::format("  valid {} {:.5g}", name, valid->elbo) : "";
   const std::string rate = short_count(data_per_second);
   if (terminal_)
-    rewrite(epoch, rows_, fmt::format("{}{}  {} data/s", means(m), held_out, rate));
+    // All of it is wider than most terminals.
+    rewrite(epoch, rows_, means(m) + (valid ? held_out : "  " + rate + " data/s"));
   else
     std::fprintf(
         stderr, "%s\n",
