@@ -82,8 +82,7 @@ int run(const EvaluateCommand& c) {
     e.nll = importance_nll(model, batches, c.importance_samples, c.seed, c.limit);
   if (stored.image_height > 0 && e.variational)
     e.bits_per_dim = -e.means.elbo / (data.columns * std::log(2.0));
-  if (!e.variational && stored.config.likelihood == "gaussian" &&
-      stored.config.sigma.starts_with("fixed:"))
+  if (!e.variational && std::holds_alternative<FixedGaussian>(observation(stored.config).law))
     e.squared_error = squared_error(data, reconstruct(model, batches, c.limit));
 
   if (c.json) print_json(e, name, c.seed);
