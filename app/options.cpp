@@ -194,7 +194,12 @@ void apply_scvi(CLI::App* command) {
 }
 
 std::string default_out(const std::string& data) {
-  std::string name = data.starts_with("builtin:") ? data.substr(8) : fs::path(data).stem().string();
+  fs::path path = fs::absolute(data).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code none;
+  std::string name = data.starts_with("builtin:")   ? data.substr(8)
+                     : fs::is_directory(path, none) ? path.filename().string()
+                                                    : path.stem().string();
   name = name.substr(0, name.find('?'));
   return (fs::path("runs") / (name.empty() ? "run" : name)).string();
 }
@@ -347,7 +352,13 @@ Command parse_command(int argc, const char* const* argv) {
   EvaluateCommand evaluate;
   CLI::App* on_evaluate = app.add_subcommand("evaluate", "the bound, and the likelihood, of data");
   on_evaluate->add_option("run", evaluate.run, "run folder")->required();
-  on_evaluate->add_option("--data", evaluate.data, "data to evaluate [those of the run]");
+  CLI::Option* evaluated =
+      on_evaluate->add_option("--data", evaluate.data, "data to evaluate [those of the run]");
+  on_evaluate
+      ->add_option("--part", evaluate.part,
+                   "of the run's data: valid, train or all [valid if it has them, else all]")
+      ->check(one_of({"valid", "train", "all"}))
+      ->excludes(evaluated);
   on_evaluate
       ->add_option("--importance-samples", evaluate.importance_samples,
                    "estimate the negative log-likelihood with so many samples a datum")

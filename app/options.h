@@ -30,7 +30,7 @@ struct TrainCommand {
 };
 
 struct EvaluateCommand {
-  std::string run, data, device = "auto";
+  std::string run, data, part, device = "auto";
   int importance_samples = 0;
   long limit = 0;
   std::uint64_t seed = 0;

@@ -144,9 +144,10 @@ void Model::check_data(const Dataset& data) const {
   const auto check = [&](const auto& law) {
     for (long r = 0; r < data.rows; ++r)
       for (int c = 0; c < data.columns; ++c)
-        require(law.valid(Real(data.value(r, c))), data.source, ": row ", r, ", column ", c, ": ",
-                data.value(r, c), " is outside the support of the ", config_.likelihood,
-                " likelihood (", law.data, ")");
+        require(std::isnan(data.value(r, c)) || law.valid(Real(data.value(r, c))), data.source,
+                ": row ", r, ", column ", c, ": ", data.value(r, c),
+                " is outside the support of the ", config_.likelihood, " likelihood (", law.data,
+                ")");
   };
   std::visit(check, observation(config_).law);
 }
