@@ -2,15 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <initializer_list>
 #include <numbers>
 #include <string>
 
 #include "kernels/math/activations.h"
 #include "kernels/math/divergences.h"
-#include "kernels/math/likelihoods.h"
 #include "tests/golden/activations.h"
-#include "tests/golden/likelihoods.h"
 #include "tests/tolerance.h"
 
 namespace elbo {
@@ -169,114 +166,6 @@ TEST(StandardNormalKl, is_what_quadrature_of_its_definition_gives) {
                   tolerance::formula(8, m * m + std::exp(s) + std::fabs(s)))
           << m << ", " << s;
     }
-}
-
-// ---- Likelihoods ----
-
-/// What is promised of a float: 1e-5 · max(1, |log p|); of a double, as many roundings.
-double promised(double value) {
-  return 1e-5 / unit_of<float> * tolerance::unit * std::max(1.0, std::fabs(value));
-}
-
-/// A log-probability whose terms have these sizes errs by a few roundings of them, and never by
-/// more than is promised.
-double bound(double value, std::initializer_list<double> terms) {
-  double size = 0;
-  for (const double t : terms) size += std::fabs(t);
-  return std::min(promised(value), tolerance::formula(4, size));
-}
-
-TEST(Bernoulli, has_its_known_log_probabilities_and_scores) {
-  for (const golden::BernoulliPoint& p : golden::bernoulli) {
-    SCOPED_TRACE("logit " + std::to_string(p.logit) + ", x " + std::to_string(p.x));
-    const Real x = Real(p.x);
-    const Vec<1> theta{Real(p.logit)};
-    EXPECT_NEAR(Bernoulli{}.log_prob(x, theta), p.log_prob,
-                bound(p.log_prob, {p.x * p.logit, std::max(p.logit, 0.7)}));
-    EXPECT_NEAR(Bernoulli{}.score(x, theta)[0], p.score, tolerance::formula(4, 1));
-  }
-}
-
-TEST(Gaussian, has_its_known_log_probabilities_and_scores) {
-  for (const golden::GaussianPoint& p : golden::gaussian) {
-    SCOPED_TRACE("mean " + std::to_string(p.mean) + ", raw " + std::to_string(p.raw) + ", floor " +
-                 std::to_string(p.floor) + ", x " + std::to_string(p.x));
-    const Gaussian law{.floor = Real(p.floor)};
-    const Real x = Real(p.x);
-    const Vec<2> theta{Real(p.mean), Real(p.raw)};
-    const double v = square(p.floor) + std::exp(p.raw);
-    EXPECT_NEAR(law.log_prob(x, theta), p.log_prob,
-                bound(p.log_prob, {1, std::log(v) / 2, square(p.x - p.mean) / v / 2}));
-    const Vec<2> score = law.score(x, theta);
-    EXPECT_NEAR(score[0], p.score_mean, near<Real>(4, p.score_mean, 0, 0));
-    EXPECT_NEAR(score[1], p.score_raw, near<Real>(8, std::max(0.5, std::fabs(p.score_raw)), 0, 0));
-  }
-}
-
-TEST(FixedGaussian, has_its_known_log_probabilities_and_scores) {
-  for (const golden::FixedGaussianPoint& p : golden::fixed_gaussian) {
-    SCOPED_TRACE("mean " + std::to_string(p.mean) + ", sigma " + std::to_string(p.sigma) + ", x " +
-                 std::to_string(p.x));
-    const FixedGaussian law{.sigma = Real(p.sigma)};
-    const Real x = Real(p.x);
-    const Vec<1> theta{Real(p.mean)};
-    EXPECT_NEAR(law.log_prob(x, theta), p.log_prob,
-                bound(p.log_prob, {1, std::log(p.sigma), square((p.x - p.mean) / p.sigma) / 2}));
-    EXPECT_NEAR(law.score(x, theta)[0], p.score, near<Real>(2, p.score, 0, 0));
-  }
-}
-
-TEST(Bernoulli, sums_to_one_has_its_mean_and_an_expected_score_of_zero) {
-  const Bernoulli law;
-  for (Real logit = -90; logit <= 90; logit += Real(0.25)) {
-    const Vec<1> theta{logit};
-    const double yes = std::exp(double(law.log_prob(1, theta)));
-    const double no = std::exp(double(law.log_prob(0, theta)));
-    // exp turns the absolute error of a log-probability into a relative one.
-    const double bound = 2 * promised(0);
-    ASSERT_NEAR(yes + no, 1, bound) << logit;
-    ASSERT_NEAR(law.mean(theta), yes, bound) << logit;
-    const double score = yes * double(law.score(1, theta)[0]) + no * double(law.score(0, theta)[0]);
-    ASSERT_NEAR(score, 0, bound) << logit;
-  }
-}
-
-/// The integrals of a density's moments over 14 deviations to both sides by the trapezoid rule,
-/// which errs by e^(-2π²/h²) < 1e-16 for a normal density and h = 1/2 deviation; here h = 1/8.
-template <class Law>
-void expect_a_density(const Law& law, Vec<Law::parameters> theta, double mean, double sigma) {
-  SCOPED_TRACE("mean " + std::to_string(mean) + ", sigma " + std::to_string(sigma));
-  double mass = 0, first = 0, second = 0, score[Law::parameters] = {}, fisher = 0;
-  const double h = 0.125;
-  for (double t = -14; t <= 14; t += h) {
-    const Real x = Real(mean + sigma * t);
-    const double weight = h * sigma * std::exp(double(law.log_prob(x, theta)));
-    const Vec<Law::parameters> s = law.score(x, theta);
-    mass += weight, first += weight * t, second += weight * t * t;
-    for (int k = 0; k < Law::parameters; ++k) score[k] += weight * double(s[k]);
-    fisher += weight * square(double(s[0]));
-  }
-  // x is rounded relative to |mean| + |σ t|: its density changes by t/σ times that.
-  const double bound = promised(3) + 8 * tolerance::unit * (std::fabs(mean) / sigma + 2);
-  EXPECT_NEAR(mass, 1, bound);
-  EXPECT_NEAR(first, 0, bound);
-  EXPECT_NEAR(second, 1, 3 * bound);
-  EXPECT_NEAR(law.mean(theta), mean, tolerance::unit * std::fabs(mean));
-  EXPECT_NEAR(score[0] * sigma, 0, bound);
-  EXPECT_NEAR(score[Law::parameters - 1] * (Law::parameters > 1 ? 1 : sigma), 0, 3 * bound);
-  EXPECT_NEAR(fisher * sigma * sigma, 1, 3 * bound) << "E[score of the mean]^2 = 1 / variance";
-}
-
-TEST(FixedGaussian, integrates_to_one_and_its_expected_score_is_zero) {
-  for (const double sigma : {0.0625, 0.5, 1.0, 3.0, 40.0})
-    for (const double mean : {0.0, -1.25, 7.0})
-      expect_a_density(FixedGaussian{.sigma = Real(sigma)}, {Real(mean)}, mean, sigma);
-}
-
-TEST(Gaussian, integrates_to_one_and_its_expected_scores_are_zero_also_at_the_floor) {
-  for (const double raw : {-60.0, -13.5, -5.0, -1.0, 0.0, 2.0, 9.0})
-    for (const double mean : {0.0, -0.125, 0.75})
-      expect_a_density(Gaussian{}, {Real(mean), Real(raw)}, mean, std::sqrt(1e-6 + std::exp(raw)));
 }
 
 }  // namespace
