@@ -12,6 +12,7 @@ int run(const DecodeCommand& c) {
   const Dataset latents = read_npy(c.latents);
   require(latents.columns == model.config().latent, c.latents, ": has ", latents.columns,
           " columns, the model has ", model.config().latent, " latent units");
+  require(latents.missing() == 0, c.latents, ": ", latents.missing(), " numbers are NaN");
   const std::vector<float> x = model.mean(decode(model, latents.values()));
   write_npy(c.out, latents.rows, model.config().observed, x.data());
   return 0;

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "app/options.h"
+#include "app/training_data.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
 
@@ -13,15 +13,46 @@ namespace elbo {
 
 namespace {
 
-/// The mean over data of Σ (x - x̂)².
+/// The mean over data of Σ (x - x̂)², over what is not missing.
 double squared_error(const Dataset& data, const std::vector<float>& reconstructed) {
   double sum = 0;
   for (std::size_t i = 0; i < reconstructed.size(); ++i) {
     const double off = double(data.value(long(i) / data.columns, int(i % data.columns))) -
                        double(reconstructed[i]);
-    sum += off * off;
+    if (!std::isnan(off)) sum += off * off;
   }
   return sum / (double(reconstructed.size()) / data.columns);
+}
+
+struct Chosen {
+  Dataset data;
+  std::string name, part;  // part: empty where the data are not those of the run
+  std::string words;       // what they are
+};
+
+/// Those of --data, or the part of the run's own.
+/// Errors: the run has no such part; its data are no longer those that it was trained on.
+Chosen choose(const EvaluateCommand& c, const RunDirectory& folder) {
+  if (!c.data.empty()) return {read_dataset(c.data), c.data, "", c.data};
+  const TrainCommand train = stored_command(folder);
+  const std::string part = !c.part.empty() ? c.part : train.valid.empty() ? "all" : "valid";
+  if (part == "all") return {read_dataset(train.data), train.data, part, train.data};
+  require(part == "train" || !train.valid.empty(), "--part ", part, ": ", c.run,
+          " was trained without --valid");
+  TrainingData parts = read_training_data(train);
+  if (folder.has(RunDirectory::checkpoint)) {
+    const std::string then = folder.load_checkpoint().data_hash, now = parts.train.hash();
+    require(then == now, train.data, ": has changed since ", c.run, " was trained (hash ", then,
+            ", now ", now, "); --part all or --data evaluates it nonetheless");
+  }
+  const auto fraction = held_out_fraction(train);
+  if (part == "train")
+    return {std::move(parts.train), train.data, part,
+            fraction ? fmt::format("the other {:.4g} % of {}", 100 * (1 - *fraction), train.data)
+                     : train.data};
+  return {
+      std::move(*parts.valid), fraction ? train.data : train.valid, part,
+      fraction ? fmt::format("held-out {:.4g} % of {}", 100 * *fraction, train.data) : train.valid};
 }
 
 struct Evaluation {
@@ -31,7 +62,7 @@ struct Evaluation {
   bool variational;
 };
 
-void print_json(const Evaluation& e, const std::string& data, std::uint64_t seed) {
+void print_json(const Evaluation& e, const Chosen& chosen, std::uint64_t seed) {
   nlohmann::ordered_json json;
   // An autoencoder is no bound on anything: it has a log-likelihood at its code, no ELBO and no KL.
   json["elbo"] = e.variational ? nlohmann::ordered_json(e.means.elbo) : nullptr;
@@ -44,13 +75,16 @@ void print_json(const Evaluation& e, const std::string& data, std::uint64_t seed
   json["units"] = "nats per datum";
   if (e.bits_per_dim) json["bits_per_dim"] = *e.bits_per_dim;
   if (e.squared_error) json["squared_error"] = *e.squared_error;
-  json["data"] = data;
+  json["data"] = chosen.name;
+  json["part"] = chosen.part.empty() ? nullptr : nlohmann::ordered_json(chosen.part);
+  json["missing"] = chosen.data.missing();
   json["seed"] = seed;
   std::cout << json.dump(2) << '\n';
 }
 
-void print_text(const Evaluation& e, const std::string& data) {
-  std::cout << fmt::format("{} data of {}, in nats per datum\n", e.means.count, data);
+void print_text(const Evaluation& e, const Chosen& chosen) {
+  std::cout << fmt::format("{}, {} data, in nats per datum\n", chosen.words, e.means.count)
+            << missing_line(chosen.data.missing(), chosen.data.rows * chosen.data.columns);
   if (e.variational) std::cout << fmt::format("ELBO            {:.4f}\n", e.means.elbo);
   std::cout << fmt::format("log-likelihood  {:.4f}\n", e.means.log_likelihood);
   if (e.variational) std::cout << fmt::format("KL              {:.4f}\n", e.means.kl);
@@ -68,26 +102,31 @@ int run(const EvaluateCommand& c) {
   const Device device = device_named(c.device, folder);
   const StoredModel stored = folder.stored_model();
   const Model model = folder.load_model(device);
-  const std::string name = c.data.empty() ? stored_command(folder).data : c.data;
-  const Dataset data = read_dataset(name);
+  Chosen chosen = choose(c, folder);
+  Dataset& data = chosen.data;
+  if (c.limit > 0 && c.limit < data.rows) {
+    data = data.slice(0, c.limit);
+    chosen.words = fmt::format("the first {} of {}", c.limit, chosen.words);
+  }
   model.check_data(data);
   Batches batches(device, data, 0);
 
-  Evaluation e{.means = evaluate(model, batches, c.seed, c.limit),
+  Evaluation e{.means = evaluate(model, batches, c.seed),
                .nll = {},
                .bits_per_dim = {},
                .squared_error = {},
                .variational = model.variational()};
   if (c.importance_samples > 0)
-    e.nll = importance_nll(model, batches, c.importance_samples, c.seed, c.limit);
-  if (stored.image_height > 0 && e.variational)
-    e.bits_per_dim = -e.means.elbo / (data.columns * std::log(2.0));
-  if (!e.variational && stored.config.likelihood == "gaussian" &&
-      stored.config.sigma.starts_with("fixed:"))
-    e.squared_error = squared_error(data, reconstruct(model, batches, c.limit));
+    e.nll = importance_nll(model, batches, c.importance_samples, c.seed);
+  if (stored.image_height > 0 && e.variational) {
+    const double dims = data.columns - double(data.missing()) / double(data.rows);
+    e.bits_per_dim = -e.means.elbo / (dims * std::log(2.0));
+  }
+  if (!e.variational && std::holds_alternative<FixedGaussian>(observation(stored.config).law))
+    e.squared_error = squared_error(data, reconstruct(model, batches));
 
-  if (c.json) print_json(e, name, c.seed);
-  else print_text(e, name);
+  if (c.json) print_json(e, chosen, c.seed);
+  else print_text(e, chosen);
   return 0;
 }
 

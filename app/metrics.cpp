@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -32,7 +33,12 @@ std::string csv_header(const std::string& line) {
 }
 
 /// The double that is written as the float is: 0.001 instead of 0.0010000000474974513.
-double as_typed(double value) { return std::stod(fmt::format("{}", float(value))); }
+double as_typed(double value) {
+  const std::string text = fmt::format("{}", float(value));
+  double typed = 0;
+  std::from_chars(text.data(), text.data() + text.size(), typed);
+  return typed;
+}
 
 /// Adds the whole text or nothing.
 void append_to(const std::string& path, const std::string& text) {

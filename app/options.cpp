@@ -106,9 +106,36 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add("--hidden", hidden, "widths of the hidden layers, outermost first: 400,200; or none");
   add("--latent", c.model.latent, "latent units")->check(whole_from<int>(1));
   add("--activation", c.model.activation, "between layers")->check(one_of(activation_names()));
-  add("--likelihood", c.model.likelihood, "bernoulli (values 0..1) or gaussian")
-      ->check(one_of({"bernoulli", "gaussian"}));
-  add("--sigma", c.model.sigma, "of a gaussian: fixed:NUMBER, shared, feature or datum");
+  add("--norm", c.model.norm, "after hidden layers: none, batch or layer")
+      ->check(one_of({"none", "batch", "layer"}));
+  add("--dropout", c.model.dropout, "share of the encoder's hidden units dropped in training")
+      ->check(number_from(0, true));
+  add("--input", c.model.input,
+      "what the encoder sees: plain, masked (missing entries as 0), log1p, one_hot, levels")
+      ->check(one_of({"auto", "plain", "masked", "log1p", "one_hot", "levels"}));
+  add("--likelihood", c.model.likelihood,
+      "bernoulli, continuous_bernoulli, beta (0..1); gaussian, laplace, student_t (any number); "
+      "poisson, negative_binomial, zinb (counts); discretised_logistic, logistic_mixture (grey "
+      "levels); categorical (classes 0, 1, ...)")
+      ->check(one_of(likelihood_names()));
+  add("--sigma", c.model.sigma,
+      "scale of gaussian, laplace, student_t, discretised_logistic: shared, feature or datum; "
+      "of a gaussian also fixed:NUMBER; auto: fixed:1 of a gaussian, else datum");
+  add("--degrees", c.model.degrees, "of freedom of student_t")->check(number_from(0, false));
+  add("--dispersion", c.model.dispersion, "of counts: shared, feature or datum (a gene and cell)")
+      ->check(one_of({"shared", "feature", "datum"}));
+  add("--rates", c.model.rates,
+      "of counts: plain; size (times the datum's total); library (a share of it, by softmax)")
+      ->check(one_of({"plain", "size", "library"}));
+  add("--levels", c.model.levels, "of discretised_logistic and logistic_mixture")
+      ->check(whole_from<int>(2));
+  add("--components", c.model.components, "of logistic_mixture")->check(whole_from<int>(1));
+  add("--classes", c.model.classes, "of categorical; 0: as many as the data have")
+      ->check(whole_from<int>(0));
+  app->add_option("--preset", c.preset,
+                  "scvi: the model of scVI (zinb, library rates, log1p input, batch norm, dropout "
+                  "0.1, --hidden 128, --latent 10); flags and config go before it")
+      ->check(one_of({"scvi"}));
   add("--beta", c.beta, "weight of the KL term")->check(number_from(0, true));
   add("--beta-warmup", c.beta_warmup, "epochs over which beta rises from 0")
       ->check(whole_from<int>(0));
@@ -153,23 +180,60 @@ void apply_config(CLI::App* command, const std::string& path) {
   }
 }
 
+/// Lopez et al. (2018) and scvi-tools' defaults: one hidden layer of 128 units, 10 latent units.
+void apply_scvi(CLI::App* command) {
+  const std::pair<const char*, const char*> words[] = {
+      {"--likelihood", "zinb"}, {"--rates", "library"}, {"--input", "log1p"}, {"--norm", "batch"},
+      {"--dropout", "0.1"},     {"--hidden", "128"},    {"--latent", "10"}};
+  for (const auto& [name, value] : words) {
+    CLI::Option* const option = command->get_option(name);
+    if (option->count() > 0) continue;
+    option->add_result(value);
+    option->run_callback();
+  }
+}
+
 std::string default_out(const std::string& data) {
-  std::string name = data.starts_with("builtin:") ? data.substr(8) : fs::path(data).stem().string();
+  fs::path path = fs::absolute(data).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code none;
+  std::string name = data.starts_with("builtin:")   ? data.substr(8)
+                     : fs::is_directory(path, none) ? path.filename().string()
+                                                    : path.stem().string();
   name = name.substr(0, name.find('?'));
   return (fs::path("runs") / (name.empty() ? "run" : name)).string();
 }
 
 void check_words_that_belong_together(const TrainCommand& c) {
-  ModelConfig gaussian = c.model;
-  gaussian.observed = 1, gaussian.likelihood = "gaussian";
-  try {
-    observation(gaussian);
-  } catch (const Error& error) {
-    throw UsageError(std::string("--sigma: ") + error.what());
-  }
+  const std::string& law = c.model.likelihood;
+  const auto only_for = [&](const std::string& flag, bool given,
+                            const std::vector<std::string>& laws) {
+    if (!given || std::count(laws.begin(), laws.end(), law)) return;
+    std::string all;
+    for (const std::string& name : laws) all += (all.empty() ? "" : ", ") + name;
+    throw UsageError(flag + ": --likelihood " + law + " has none; " + all + " has");
+  };
   const TrainCommand defaults;
-  if (c.model.likelihood != "gaussian" && c.model.sigma != defaults.model.sigma)
-    throw UsageError("--sigma " + c.model.sigma + ": only --likelihood gaussian has a sigma");
+  const std::vector<std::string> counts{"poisson", "negative_binomial", "zinb"};
+  only_for("--sigma", c.model.sigma != defaults.model.sigma,
+           {"gaussian", "laplace", "student_t", "discretised_logistic"});
+  only_for("--degrees", c.model.degrees != defaults.model.degrees, {"student_t"});
+  only_for("--dispersion", c.model.dispersion != defaults.model.dispersion,
+           {"negative_binomial", "zinb"});
+  only_for("--rates", c.model.rates != defaults.model.rates, counts);
+  only_for("--levels", c.model.levels != defaults.model.levels,
+           {"discretised_logistic", "logistic_mixture"});
+  only_for("--components", c.model.components != defaults.model.components, {"logistic_mixture"});
+  only_for("--classes", c.model.classes != defaults.model.classes, {"categorical"});
+  ModelConfig one = c.model;
+  one.observed = 1;
+  if (one.classes == 0) one.classes = 2;  // the data will tell
+  try {
+    observation(one);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  if (c.model.dropout >= 1) throw UsageError("--dropout: a share below 1 expected");
   if (c.model.model != "vae" && (c.beta != defaults.beta || c.beta_warmup > 0))
     throw UsageError("--beta, --beta-warmup: only --model vae has a KL term");
 }
@@ -183,6 +247,7 @@ void finish_train(CLI::App* command, TrainCommand& c, const std::string& hidden)
     require(fs::is_regular_file(stored), c.out, ": there is no run to resume");
     apply_config(command, stored.string());
   }
+  if (c.preset == "scvi") apply_scvi(command);
   if (c.data.empty()) throw UsageError("DATA is missing: name a data file, or builtin:digits");
   c.data = lasting(c.data), c.valid = lasting(c.valid);
   c.model.hidden = widths(hidden);
@@ -255,12 +320,7 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   nlohmann::ordered_json s;
   s["data"] = c.data;
   if (!c.valid.empty()) s["valid"] = c.valid;
-  s["model"] = c.model.model;
-  s["hidden"] = c.model.hidden;
-  s["latent"] = c.model.latent;
-  s["activation"] = c.model.activation;
-  s["likelihood"] = c.model.likelihood;
-  s["sigma"] = c.model.sigma;
+  ModelConfig::fields(c.model, [&](const char* name, const auto& value) { s[name] = value; });
   s["beta"] = c.beta;
   s["beta-warmup"] = c.beta_warmup;
   s["epochs"] = c.epochs;
@@ -292,7 +352,13 @@ Command parse_command(int argc, const char* const* argv) {
   EvaluateCommand evaluate;
   CLI::App* on_evaluate = app.add_subcommand("evaluate", "the bound, and the likelihood, of data");
   on_evaluate->add_option("run", evaluate.run, "run folder")->required();
-  on_evaluate->add_option("--data", evaluate.data, "data to evaluate [those of the run]");
+  CLI::Option* evaluated =
+      on_evaluate->add_option("--data", evaluate.data, "data to evaluate [those of the run]");
+  on_evaluate
+      ->add_option("--part", evaluate.part,
+                   "of the run's data: valid, train or all [valid if it has them, else all]")
+      ->check(one_of({"valid", "train", "all"}))
+      ->excludes(evaluated);
   on_evaluate
       ->add_option("--importance-samples", evaluate.importance_samples,
                    "estimate the negative log-likelihood with so many samples a datum")

@@ -15,7 +15,7 @@ struct UsageError : Error {
 
 /// One struct for each command, with the defaults that its help shows.
 struct TrainCommand {
-  std::string data, valid, out, config;
+  std::string data, valid, out, config, preset;
   ModelConfig model;
   double beta = 1;
   int beta_warmup = 0;  // epochs
@@ -30,7 +30,7 @@ struct TrainCommand {
 };
 
 struct EvaluateCommand {
-  std::string run, data, device = "auto";
+  std::string run, data, part, device = "auto";
   int importance_samples = 0;
   long limit = 0;
   std::uint64_t seed = 0;

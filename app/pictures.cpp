@@ -1,6 +1,8 @@
 #include "app/pictures.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "app/options.h"
 #include "data/png.h"
@@ -10,8 +12,7 @@ namespace elbo {
 
 std::vector<float> prior_latents(const Model& model, long count, std::uint64_t seed) {
   require(model.variational(), "an autoencoder has no prior to sample from; train --model vae");
-  // The highest sample number, so that these are not the draws of any training step.
-  const std::uint32_t stream = std::uint32_t(Stream::latent) << 24 | 0xffffff;
+  const std::uint32_t stream = std::uint32_t(Stream::prior) << 24;
   const int units = model.config().latent;
   std::vector<float> z;
   z.reserve(std::size_t(count) * units);
@@ -32,13 +33,15 @@ void write_reconstructions(const std::string& png, const Dataset& data,
                            const std::vector<float>& reconstructed) {
   constexpr long columns = 16;
   const long shown = long(reconstructed.size()) / data.columns;
-  const std::vector<float> x = data.values();
-  std::vector<float> grid;
+  std::vector<float> x = data.values();
   const float black = 0;
+  for (float& value : x)
+    if (std::isnan(value)) value = black;
+  std::vector<float> grid;
   for (long first = 0; first < shown; first += columns) {
     const long n = std::min(columns, shown - first);
-    for (const std::vector<float>* row : {&x, &reconstructed}) {
-      const auto begin = row->begin() + first * data.columns;
+    for (const auto* row : {std::as_const(x).data(), reconstructed.data()}) {
+      const float* begin = row + first * data.columns;
       grid.insert(grid.end(), begin, begin + n * data.columns);
       // A short last row is filled up, so that the row below starts at the left.
       if (shown > columns)

@@ -13,6 +13,7 @@
 #include "app/pictures.h"
 #include "app/progress.h"
 #include "app/report.h"
+#include "app/training_data.h"
 #include "data/atomic_file.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
@@ -26,28 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-struct TrainingData {
-  Dataset train;
-  std::optional<Dataset> valid;
-};
-
-/// --valid is a number or names data.
-TrainingData read_data(const TrainCommand& c) {
-  Dataset data = read_dataset(c.data);
-  if (c.valid.empty()) return {std::move(data), {}};
-  std::size_t used = 0;
-  double fraction = 0;
-  try {
-    fraction = std::stod(c.valid, &used);
-  } catch (const std::exception&) {
-  }
-  if (used == c.valid.size()) {
-    Split parts = split(data, fraction, c.seed);
-    return {std::move(parts.train), std::move(parts.valid)};
-  }
-  return {std::move(data), read_dataset(c.valid)};
 }
 
 /// A training that stands still or runs, with everything that it writes.
@@ -65,6 +44,7 @@ class Training {
         trainer_([this](const Tensor& x, const Noise& noise) { return model_(x, noise); },
                  model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
+    require_no_empty_column(data_.train);
     model_.check_data(data_.train);
     if (data_.valid) {
       model_.check_data(*data_.valid);
@@ -152,6 +132,15 @@ class Training {
     report.rows = data_.train.rows;
     report.valid_rows = data_.valid ? data_.valid->rows : 0;
     write_report(folder_, report);
+  }
+
+  std::string missing() const {
+    long missing = data_.train.missing(), entries = data_.train.rows * data_.train.columns;
+    if (data_.valid) {
+      missing += data_.valid->missing();
+      entries += data_.valid->rows * data_.valid->columns;
+    }
+    return missing_line(missing, entries);
   }
 
   std::string summary() const {
@@ -260,7 +249,8 @@ int run(const TrainCommand& c) {
   const RunDirectory folder(c.out);
   if (!c.resume && !c.force) folder.require_empty();
   if (c.resume) folder.load_checkpoint();  // says that there is none before the data are read
-  Training training(c, device_named(c.device, c), read_data(c));
+  Training training(c, device_named(c.device, c), read_training_data(c));
+  std::cout << training.missing() << std::flush;
   if (c.resume) {
     training.resume();
     if (training.finished()) {

@@ -1,6 +1,7 @@
 #include "data/csv.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "data/lines.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -31,39 +33,21 @@ std::optional<long double> number_in(Text cell) {
   return number;
 }
 
-bool is_text(Text cell) {
-  constexpr Text missing[] = {"", "?", "-", ".", "NA", "N/A", "n/a", "na", "NULL", "null", "None"};
-  return !number_in(cell) &&
-         std::find(std::begin(missing), std::end(missing), cell) == std::end(missing);
+/// Whether the cell says that its value is not known.
+bool is_missing(Text cell) {
+  if (const auto number = number_in(cell)) return std::isnan(*number);
+  const auto says = [cell](Text mark) {
+    const auto same = [](unsigned char a, char b) { return std::tolower(a) == b; };
+    return std::equal(cell.begin(), cell.end(), mark.begin(), mark.end(), same);
+  };
+  constexpr Text marks[] = {"", "?", "na", "n/a", "null", "none"};
+  return std::any_of(std::begin(marks), std::end(marks), says);
 }
 
-struct Line {
-  Text text;
-  long number = 0;  // from 1
-};
-
-class Lines {
- public:
-  explicit Lines(Text text) : rest_(text) {}
-
-  /// The next line that is not blank, without its end.
-  std::optional<Line> next() {
-    while (!rest_.empty()) {
-      const std::size_t end = std::min(rest_.find('\n'), rest_.size());
-      Text line = rest_.substr(0, end);
-      rest_.remove_prefix(std::min(end + 1, rest_.size()));
-      ++number_;
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (line.find_first_not_of(" \t") != line.npos) return Line{line, number_};
-    }
-    return {};
-  }
-  std::size_t bytes_left() const { return rest_.size(); }
-
- private:
-  Text rest_;
-  long number_ = 0;
-};
+/// Whether the cell can be a name.  A lone dash or dot is neither that nor a number.
+bool is_text(Text cell) {
+  return !number_in(cell) && !is_missing(cell) && cell != "-" && cell != ".";
+}
 
 class CsvParser {
  public:
@@ -152,7 +136,9 @@ class CsvParser {
     if (named_rows_ && top[0].empty()) return true;
     for (std::size_t i = named_rows_; i < top.size(); ++i)
       if (is_text(top[i]) && number_in(below[i])) return true;
-    return false;
+    // The first datum may be missing altogether.
+    return std::all_of(top.begin() + named_rows_, top.end(), is_text) &&
+           std::all_of(below.begin() + named_rows_, below.end(), is_missing);
   }
 
   void take_names(const Line& line, const std::vector<std::string>& top) {
@@ -181,14 +167,15 @@ class CsvParser {
     ++data_.rows;
   }
 
-  /// A number with spaces, quotes or a plus sign, or one too small for float32; or what is wrong.
+  /// A missing value, a number with spaces, quotes or a plus sign, or one too small for float32; or
+  /// what is wrong.
   float awkward_number(Text& rest, const Line& line, std::size_t column) const {
     const std::string cell = take_cell(rest, line, column);
     const Text text = trimmed(cell);
-    require(!text.empty(), place(line, column), "empty cell, expected a number");
+    if (is_missing(text)) return std::numeric_limits<float>::quiet_NaN();
     const auto number = number_in(text);
     require(number.has_value(), place(line, column), quoted(text), " is not a number");
-    const bool spelt = text.find_first_of("nN") != text.npos;  // inf, nan
+    const bool spelt = text.find_first_of("nN") != text.npos;  // inf
     require(std::isfinite(float(*number)), place(line, column), quoted(text),
             spelt ? " is not finite" : " is too large for float32");
     return float(*number);

@@ -58,6 +58,10 @@ std::vector<float> Dataset::values() const {
   return all;
 }
 
+long Dataset::missing() const {
+  return std::count_if(floats.begin(), floats.end(), [](float value) { return std::isnan(value); });
+}
+
 std::string Dataset::hash() const {
   Fingerprint print;
   const std::array<std::int64_t, 5> shape{type == Type::u8 ? 1 : 2, rows, columns, image_height,
@@ -97,6 +101,18 @@ Dataset Dataset::select(const std::vector<long>& kept) const {
   part.column_names = column_names;
   part.row_names = pick(row_names, kept);
   return part;
+}
+
+void require_no_empty_column(const Dataset& data) {
+  if (data.missing() < data.rows) return;
+  std::vector<char> known(std::size_t(data.columns), false);
+  for (std::size_t i = 0; i < data.floats.size(); ++i)
+    if (!std::isnan(data.floats[i])) known[i % known.size()] = true;
+  const auto empty = std::find(known.begin(), known.end(), false) - known.begin();
+  if (empty == data.columns) return;
+  const std::string name =
+      data.column_names.empty() ? "" : " (" + data.column_names[std::size_t(empty)] + ")";
+  fail(data.source, ": column ", empty + 1, name, " is missing in every row, expected a number");
 }
 
 float image_scale(const std::vector<std::uint8_t>& bytes) {

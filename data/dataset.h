@@ -25,6 +25,8 @@ struct Dataset {
   float value(long row, int column) const;
   /// All values, [rows, columns].
   std::vector<float> values() const;
+  /// How many values are NaN: not known.
+  long missing() const;
 
   /// 16 hex digits of type, shape, scale and stored values: tells a resumed run that its data are
   /// others.  Not of names and labels, and no defence against forgery.
@@ -35,6 +37,9 @@ struct Dataset {
   /// The given rows in the given order; a row may come twice.
   Dataset select(const std::vector<long>& rows) const;
 };
+
+/// Errors: a column that is missing in every row, by its number (from 1) and name.
+void require_no_empty_column(const Dataset&);
 
 /// The scale of grey images: 1/255, or 1 where no byte exceeds 1 (binarised images).
 float image_scale(const std::vector<std::uint8_t>& bytes);
@@ -56,6 +61,7 @@ Split split(const Dataset&, double fraction, std::uint64_t seed);
 ///     NAME.csv NAME.tsv NAME.txt        csv.h
 ///     NAME.npy                          npy.h
 ///     NAME-ubyte, NAME.idx              idx.h
+///     NAME.mtx, FOLDER with matrix.mtx  matrix_market.h
 ///
 /// Each may be compressed by gzip.  A file of another name is known by its first bytes.
 /// Errors: one line, `file: what was found, what was expected`.

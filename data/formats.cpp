@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <initializer_list>
 #include <string_view>
 
@@ -7,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/digits.h"
 #include "data/idx.h"
+#include "data/matrix_market.h"
 #include "data/npy.h"
 #include "runtime/error.h"
 
@@ -25,6 +27,7 @@ const Format formats[] = {
     {{".csv", ".tsv", ".txt"}, {}, parse_csv},
     {{".npy"}, "\x93NUMPY"sv, parse_npy},
     {{"-ubyte", ".idx"}, "\0\0\x08"sv, parse_idx},
+    {{".mtx"}, "%%MatrixMarket"sv, parse_matrix_market},
 };
 
 bool is_named(const Format& format, std::string name) {
@@ -45,13 +48,14 @@ bool begins_so(const Format& format, const Bytes& content) {
 
 Dataset read_dataset(const std::string& what) {
   if (what.starts_with("builtin:")) return builtin_digits(what);
+  if (std::filesystem::is_directory(what)) return read_cells(what);
   Bytes content = read_file(what);
   for (const Format& format : formats)
     if (is_named(format, what)) return format.parse(what, std::move(content));
   for (const Format& format : formats)
     if (begins_so(format, content)) return format.parse(what, std::move(content));
   fail(what, ": unknown format: begins with ", hex(content, 4),
-       ", expected a name in .csv .tsv .txt .npy .idx or -ubyte (or with .gz)");
+       ", expected a name in .csv .tsv .txt .npy .idx .mtx or -ubyte (or with .gz)");
 }
 
 }  // namespace elbo

@@ -100,9 +100,10 @@ std::vector<float> to_floats(const std::string& source, const std::uint8_t* from
     Stored stored;
     std::memcpy(&stored, from + i * sizeof stored, sizeof stored);
     floats[i] = float(stored);
-    if (!std::isfinite(floats[i])) [[unlikely]]
+    if (!std::isfinite(floats[i]) && !std::isnan(floats[i])) [[unlikely]]
       fail(source, ": row ", long(i) / columns, ", column ", long(i) % columns, " is ", stored,
-           std::isfinite(double(stored)) ? ", too large for float32" : ", expected finite numbers");
+           std::isfinite(double(stored)) ? ", too large for float32"
+                                         : ", expected finite numbers or NaN");
   }
   return floats;
 }

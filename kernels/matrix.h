@@ -7,11 +7,11 @@ namespace elbo {
 
 /// The K numbers that belong together: the parameters of one observed scalar, μ and log σ² of a
 /// latent unit, one entry of a plain matrix.
-template <int K>
+template <int K, class T = Real>
 struct Vec {
-  Real v[K];
-  HD Real& operator[](int k) { return v[k]; }
-  HD Real operator[](int k) const { return v[k]; }
+  T v[K];
+  HD T& operator[](int k) { return v[k]; }
+  HD T operator[](int k) const { return v[k]; }
 };
 
 /// A view of a row-major matrix in a device's memory.

@@ -24,6 +24,8 @@ struct OpsOn final : Ops {
     body_of(op.epilogue, [&](const auto& body) { on.gemm(op, body); });
   }
   void run(const Apply& op) const override {
+    if (const Observe* const e = std::get_if<Observe>(&op.epilogue); e && !is_narrow(e->law))
+      return observe_wide(*e);
     const Matrix in = std::visit([](const auto& e) { return e.in; }, op.epilogue);
     body_of(op.epilogue, [&](const auto& body) { on.map_rows(in, body); });
   }
@@ -48,6 +50,14 @@ struct OpsOn final : Ops {
   }
 
  private:
+  void observe_wide(const Observe& e) const {
+    std::visit(
+        [&]<class Law>(const Law& law) {
+          if constexpr (!Narrow<Law>)
+            on.row_sums(e.in.rows, e.x.columns, e.terms, ObserveWideBody<Law>{e, law});
+        },
+        e.law);
+  }
   template <class F>
   void body_of(const Epilogue& epilogue, F&& f) const {
     std::visit([&](const auto& e) { open_body(e, f); }, epilogue);
@@ -75,9 +85,16 @@ struct OpsOn final : Ops {
   }
   template <class F>
   void open_body(const Observe& e, F&& f) const {
-    open_law(e, [&]<class Law, int K>(const Law& law, std::integral_constant<int, K>) {
-      on.template with<Law, K>(e, law, f);
-    });
+    std::visit(
+        [&]<class Law>(const Law& law) {
+          if constexpr (Narrow<Law>) {
+            constexpr int K = Law::parameters;
+            if constexpr (K > 1)
+              if (e.side.present()) return on.template with<Law, K - 1>(e, law, f);
+            on.template with<Law, K>(e, law, f);
+          }
+        },
+        e.law);
   }
 };
 

@@ -1,42 +1,129 @@
 #include "models/config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "nn/layers.h"
 #include "runtime/error.h"
 
 namespace elbo {
 
-Observation observation(const ModelConfig& config) {
-  if (config.likelihood == "bernoulli") return {Bernoulli{}, 1, 0};
-  require(config.likelihood == "gaussian", "unknown likelihood '", config.likelihood,
-          "', expected bernoulli or gaussian");
-  const std::string& sigma = config.sigma;
-  if (sigma == "shared") return {Gaussian{}, 1, 1};
-  if (sigma == "feature") return {Gaussian{}, 1, config.observed};
-  if (sigma == "datum") return {Gaussian{}, 2, 0};
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + word;
+  return all;
+}
+
+/// `word` as one of `words`, by its place.
+std::size_t chosen(const std::string& what, const std::string& word,
+                   const std::vector<std::string>& words) {
+  const auto found = std::find(words.begin(), words.end(), word);
+  require(found != words.end(), "unknown ", what, " '", word, "', expected ", joined(words));
+  return std::size_t(found - words.begin());
+}
+
+/// The width of the parameter that the model keeps for a law's last: none, one, one a feature.
+int shared(const std::string& what, const std::string& word, int observed) {
+  const int widths[] = {1, observed, 0};
+  return widths[chosen(what, word, {"shared", "feature", "datum"})];
+}
+
+std::optional<double> fixed(const std::string& sigma) {
   double value = 0;
   const std::string prefix = "fixed:";
-  if (sigma.starts_with(prefix)) {
-    const char *first = sigma.data() + prefix.size(), *last = sigma.data() + sigma.size();
-    const auto [end, error] = std::from_chars(first, last, value);
-    if (error == std::errc() && end == last && std::isfinite(value) && value > 0)
-      return {FixedGaussian{Real(value)}, 1, 0};
+  if (!sigma.starts_with(prefix)) return std::nullopt;
+  const char *first = sigma.data() + prefix.size(), *last = sigma.data() + sigma.size();
+  const auto [end, error] = std::from_chars(first, last, value);
+  if (error != std::errc() || end != last || !std::isfinite(value) || !(value > 0))
+    fail("unknown sigma '", sigma, "', expected fixed:NUMBER > 0, shared, feature or datum");
+  return value;
+}
+
+}  // namespace
+
+const std::vector<std::string>& likelihood_names() {
+  static const std::vector<std::string> names{"bernoulli",
+                                              "continuous_bernoulli",
+                                              "gaussian",
+                                              "laplace",
+                                              "student_t",
+                                              "beta",
+                                              "poisson",
+                                              "negative_binomial",
+                                              "zinb",
+                                              "discretised_logistic",
+                                              "logistic_mixture",
+                                              "categorical"};
+  return names;
+}
+
+Observation observation(const ModelConfig& config) {
+  const std::string& name = config.likelihood;
+  chosen("likelihood", name, likelihood_names());
+  const std::string sigma = config.sigma != "auto" ? config.sigma
+                            : name == "gaussian"   ? "fixed:1"
+                                                   : "datum";
+  // A law whose last parameter the decoder gives, or the model keeps.
+  const auto of_two = [&](Likelihood law, int side, std::vector<std::string> names) {
+    return Observation{law, parameters_of(law) - (side > 0), side, std::move(names)};
+  };
+  const auto scaled = [&](Likelihood law, const char* centre, const char* scale) {
+    return of_two(law, shared("sigma", sigma, config.observed), {centre, scale});
+  };
+  if (name == "bernoulli") return {Bernoulli{}, 1, 0, {"logit"}};
+  if (name == "continuous_bernoulli") return {ContinuousBernoulli{}, 1, 0, {"logit"}};
+  if (name == "gaussian") {
+    if (const auto known = fixed(sigma)) return {FixedGaussian{Real(*known)}, 1, 0, {"mean"}};
+    return scaled(Gaussian{}, "mean", "log_variance");
   }
-  fail("unknown sigma '", sigma, "', expected fixed:NUMBER > 0, shared, feature or datum");
+  if (name == "laplace") return scaled(Laplace{}, "median", "log_scale");
+  if (name == "student_t") {
+    require(config.degrees >= 0.1 && config.degrees <= 1e6, "student_t: ", config.degrees,
+            " degrees of freedom, expected 0.1 to 1e6");
+    return scaled(StudentT{.degrees = Real(config.degrees)}, "location", "log_scale");
+  }
+  if (name == "beta") return {Beta{}, 2, 0, {"log_alpha", "log_beta"}};
+  if (name == "poisson") return {Poisson{}, 1, 0, {"log_rate"}};
+  const auto dispersed = [&] { return shared("dispersion", config.dispersion, config.observed); };
+  if (name == "negative_binomial")
+    return of_two(NegativeBinomial{}, dispersed(), {"log_mean", "log_inverse_dispersion"});
+  if (name == "zinb")
+    return of_two(ZeroInflatedNegativeBinomial{}, dispersed(),
+                  {"log_mean", "logit_zero", "log_inverse_dispersion"});
+  require(config.levels >= 2 && config.levels <= 65536, name, ": ", config.levels,
+          " levels, expected 2 to 65536");
+  if (name == "discretised_logistic")
+    return scaled(DiscretisedLogistic{config.levels}, "mean", "log_scale");
+  std::vector<std::string> names;
+  if (name == "logistic_mixture") {
+    require(config.components >= 1 && config.components <= 100, name, ": ", config.components,
+            " components, expected 1 to 100");
+    for (int j = 0; j < config.components; ++j)
+      for (const char* part : {"weight_", "mean_", "log_scale_"})
+        names.push_back(part + std::to_string(j));
+    return {DiscretisedLogisticMixture{config.components, config.levels}, int(names.size()), 0,
+            std::move(names)};
+  }
+  require(config.classes >= 2 && config.classes <= 65536, name, ": ", config.classes,
+          " classes, expected 2 to 65536");
+  for (int k = 0; k < config.classes; ++k) names.push_back("logit_" + std::to_string(k));
+  return {Categorical{config.classes}, config.classes, 0, std::move(names)};
+}
+
+bool takes_levels(const Likelihood& law) {
+  return std::holds_alternative<DiscretisedLogistic>(law) ||
+         std::holds_alternative<DiscretisedLogisticMixture>(law) ||
+         std::holds_alternative<Categorical>(law);
 }
 
 std::string to_json(const ModelConfig& config) {
-  nlohmann::ordered_json json;
-  json["model"] = config.model;
-  json["observed"] = config.observed;
-  json["hidden"] = config.hidden;
-  json["latent"] = config.latent;
-  json["activation"] = config.activation;
-  json["likelihood"] = config.likelihood;
-  json["sigma"] = config.sigma;
+  nlohmann::ordered_json json{{"observed", config.observed}};
+  ModelConfig::fields(config, [&](const char* name, const auto& value) { json[name] = value; });
   return json.dump(2);
 }
 
@@ -44,13 +131,9 @@ ModelConfig config_from_json(const std::string& text, const std::string& where) 
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
     ModelConfig config;
-    json.at("model").get_to(config.model);
     json.at("observed").get_to(config.observed);
-    json.at("hidden").get_to(config.hidden);
-    json.at("latent").get_to(config.latent);
-    json.at("activation").get_to(config.activation);
-    json.at("likelihood").get_to(config.likelihood);
-    json.at("sigma").get_to(config.sigma);
+    ModelConfig::fields(config,
+                        [&](const char* name, auto& value) { json.at(name).get_to(value); });
     return config;
   } catch (const nlohmann::json::exception& error) {
     fail(where, ": not a model config: ", error.what());

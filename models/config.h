@@ -13,22 +13,50 @@ struct ModelConfig {
   std::vector<int> hidden{400};  // outermost first; the decoder mirrors it; may be empty
   int latent = 20;
   std::string activation = "relu";       // nn/layers.h
-  std::string likelihood = "bernoulli";  // bernoulli | gaussian
-  std::string sigma = "fixed:1";         // gaussian: fixed:NUMBER | shared | feature | datum
+  std::string norm = "none";             // of hidden layers: none | batch | layer
+  double dropout = 0;                    // of the encoder's hidden layers
+  std::string input = "auto";            // what the encoder sees: auto | plain | masked | log1p |
+                                         // one_hot | levels
+  std::string likelihood = "bernoulli";  // likelihood_names()
+  std::string sigma = "auto";            // gaussian: fixed:NUMBER; and, as laplace, student_t and
+                                         // discretised_logistic: shared | feature | datum
+  double degrees = 4;                    // student_t: of freedom
+  std::string dispersion = "feature";    // negative_binomial, zinb: shared | feature | datum
+  std::string rates = "plain";           // counts: plain | size | library
+  int levels = 256, components = 5;      // discretised_logistic, its mixture
+  int classes = 0;                       // categorical
 
   bool operator==(const ModelConfig&) const = default;
+
+  /// visit(name, value) for every field but `observed`, which the data decide.
+  static void fields(auto& config, auto&& visit) {
+    visit("model", config.model), visit("hidden", config.hidden), visit("latent", config.latent);
+    visit("activation", config.activation), visit("norm", config.norm);
+    visit("dropout", config.dropout), visit("input", config.input);
+    visit("likelihood", config.likelihood), visit("sigma", config.sigma);
+    visit("degrees", config.degrees), visit("dispersion", config.dispersion);
+    visit("rates", config.rates), visit("levels", config.levels);
+    visit("components", config.components), visit("classes", config.classes);
+  }
 };
 
-/// The law that the words name, how many of its parameters the decoder gives, and the shape of
-/// the parameter that the model keeps beside it ([1,side], 0: none).
+/// The names of the likelihoods, in the order of the variant's alternatives that they stand for.
+const std::vector<std::string>& likelihood_names();
+
+/// The law that the words name, how many of its parameters the decoder gives, the shape of the
+/// parameter that the model keeps beside it ([1,side], 0: none), and what the raw numbers mean.
 struct Observation {
   Likelihood law;
   int heads;
   int side;
+  std::vector<std::string> names;  // of all parameters; the model's own is the last
 };
 
 /// Errors: a word that is none of the above, naming those that are.
 Observation observation(const ModelConfig&);
+
+/// Whether data are the whole numbers that index levels or classes; grey images then are 0..255.
+bool takes_levels(const Likelihood&);
 
 /// The config as JSON with the field names above, and back.  Errors: what is missing or unknown.
 std::string to_json(const ModelConfig&);

@@ -101,11 +101,16 @@ std::vector<float> each_scalar(const ModelConfig& config, const Tensor& log_vari
   std::visit(
       [&]<class Law>(const Law& law) {
         for (std::size_t i = 0; i < out.size(); ++i) {
-          Vec<Law::parameters> p;
-          for (int k = 0; k < heads; ++k) p[k] = theta[i * heads + k];
           const std::size_t c = i % config.observed;
-          if (heads < Law::parameters) p[Law::parameters - 1] = side[side.size() == 1 ? 0 : c];
-          out[i] = float(f(law, p, i / config.observed, c));
+          const Real* const given = &theta[i * heads];
+          if constexpr (Narrow<Law>) {
+            Vec<Law::parameters> p;
+            for (int k = 0; k < heads; ++k) p[k] = given[k];
+            if (heads < Law::parameters) p[Law::parameters - 1] = side[side.size() == 1 ? 0 : c];
+            out[i] = float(f(law, p, i / config.observed, c));
+          } else {
+            out[i] = float(f(law, given, i / config.observed, c));
+          }
         }
       },
       observed.law);
@@ -129,9 +134,8 @@ std::vector<float> Model::draw(const std::vector<Real>& theta, std::uint64_t see
 }
 
 std::vector<std::string> Model::parameter_names() const {
-  if (config_.likelihood == "bernoulli") return {"logit"};
-  if (config_.sigma == "datum") return {"mean", "log_variance"};
-  return {"mean"};
+  const Observation observed = observation(config_);
+  return {observed.names.begin(), observed.names.begin() + observed.heads};
 }
 
 void Model::check_data(const Dataset& data) const {
@@ -140,9 +144,10 @@ void Model::check_data(const Dataset& data) const {
   const auto check = [&](const auto& law) {
     for (long r = 0; r < data.rows; ++r)
       for (int c = 0; c < data.columns; ++c)
-        require(law.valid(Real(data.value(r, c))), data.source, ": row ", r, ", column ", c, ": ",
-                data.value(r, c), " is outside the support of the ", config_.likelihood,
-                " likelihood (", law.data, ")");
+        require(std::isnan(data.value(r, c)) || law.valid(Real(data.value(r, c))), data.source,
+                ": row ", r, ", column ", c, ": ", data.value(r, c),
+                " is outside the support of the ", config_.likelihood, " likelihood (", law.data,
+                ")");
   };
   std::visit(check, observation(config_).law);
 }

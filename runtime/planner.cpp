@@ -125,7 +125,8 @@ class Planner {
 
   void hand_on_biases() {
     for (int j = 0; j < int(list_.size()); ++j) {
-      if (Observe* const e = applied<Observe>(j); e && !e->bias.tensor) j -= hand_on_bias(j, *e);
+      if (Observe* const e = applied<Observe>(j); e && !e->bias.tensor && is_narrow(e->law))
+        j -= hand_on_bias(j, *e);
       if (SampleLatent* const e = applied<SampleLatent>(j); e && !e->bias.tensor)
         j -= hand_on_bias(j, *e);
     }
@@ -192,6 +193,7 @@ class Planner {
       const auto all = readers(between.tensor);
       if (all.empty() || only_writer(between.tensor) != i || !can_wait(i, all[0])) continue;
       Apply* const reader = std::get_if<Apply>(&list_[all[0]]);
+      if (const Observe* const e = applied<Observe>(all[0]); e && !is_narrow(e->law)) continue;
       if (!reader || (all.size() > 1 && all[1] == all[0])) continue;
       const bool wanted = all.size() > 1 || kept(between.tensor);
       bool fits = false;

@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(row_threads)
   if (place.row < rows)
     for (int c = place.lane; c < columns; c += lanes) sum += body(place.row, c);
   sum = row_total(sum, lanes);
-  if (place.lane == 0 && place.row < rows) out(place.row, 0) = sum;
+  if (place.lane == 0 && place.row < rows && out.present()) out(place.row, 0) = sum;
 }
 
 /// 32 columns and 8 interleaved parts of the rows a block.  Reads the matrix once.

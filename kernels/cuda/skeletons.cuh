@@ -31,6 +31,13 @@ struct Forms<LatentGradientBody> {
   static constexpr bool forward = false, backward = true;
 };
 
+/// The likelihoods that get kernels of their own.
+template <class Law>
+constexpr bool is_common = std::is_same_v<Law, Bernoulli> || std::is_same_v<Law, Gaussian> ||
+                           std::is_same_v<Law, FixedGaussian> ||
+                           std::is_same_v<Law, NegativeBinomial> ||
+                           std::is_same_v<Law, ZeroInflatedNegativeBinomial>;
+
 /// The skeletons as CUDA kernels, in the order of their stream.
 ///
 /// A product's numbers are rounded to the precision as they are read; sums are in Real.  The double
@@ -46,9 +53,11 @@ struct Skeletons {
   void with(const Activation& activation, F&& f) const {
     f(AnyActivation{activation});
   }
+  /// A likelihood that is not often trained with shares its kernels with its like.
   template <class Law, int K, class F>
   void with(const Observe& op, const Law& law, F&& f) const {
-    f(ObserveBody<Law, K>{op, law});
+    if constexpr (is_common<Law>) f(ObserveBody<Law, K>{op, law});
+    else f(ObserveBody<Likelihood, K>{op, op.law});
   }
 
   template <class Body>

@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <variant>
 
 #ifdef __CUDACC__
@@ -48,13 +49,46 @@ HD float exp(float x) {
 }
 HD double exp(double x) { return std::exp(x); }
 
-/// log(1 + e) for e in [0, 1] within 2 ulp, vectorised like exp.
+/// x as n ln 2 + high + low, |high| ≤ ½ ln 2, |low| < 3e-7; x in [-104, 89].
 ///
-/// u = 1 + e is rounded; (e - (u - 1))/u puts back what that lost.  log u by Cephes' polynomial.
-HD float log1p_unit(float e) {
-  const float u = 1 + e;
-  const bool large = u > 1.41421356237f;
-  const float f = (large ? u / 2 : u) - 1, z = f * f;
+/// ln 2 in three parts (Cody & Waite 1980), of 9, 16 and 24 bits: n times the first two is exact.
+struct ExpArgument {
+  float high, low;
+  std::int32_t n;
+};
+HD ExpArgument exp_argument(float x) {
+  const float shifted = x * 1.44269504089f + 12582912.f;  // as in exp
+  const float n = shifted - 12582912.f;
+  const float coarse = x - n * 0.693359375f, high = coarse - n * -2.12196260691e-4f;
+  const float low = (coarse - high) - n * -2.12196260691e-4f - n * 1.820635999e-9f;
+  return {high, low, std::bit_cast<std::int32_t>(shifted) - 0x4B400000};
+}
+
+/// (e^r - 1 - r - r²/2)/r³ for |r| ≤ ½ ln 2 within 1e-7, a minimax polynomial.
+HD float exp_tail(float r) {
+  float p = 1.9861976e-4f;
+  p = p * r + 1.39262027e-3f;
+  p = p * r + 8.33334588e-3f;
+  p = p * r + 4.16665561e-2f;
+  return p * r + 1.66666672e-1f;
+}
+
+/// e^x - 1 within 2 ulp for every float, vectorised like exp.
+///
+/// x = n ln 2 + r:  2ⁿ ((e^r - 1) + (1 - 2⁻ⁿ)), of which only the outer sum is rounded at scale.
+HD float expm1(float x) {
+  x = x < -20 ? -20 : x > 89 ? 89 : x;  // beyond, the result is -1 or infinite; a NaN passes
+  const auto [r, low, n] = exp_argument(x);
+  const float e = r + (low * (1 + r) + r * r * (0.5f + r * exp_tail(r)));
+  const std::int32_t half = n >> 1;
+  const float inverse = std::bit_cast<float>((127 - (n > 30 ? 30 : n)) << 23);
+  return (e + (1 - inverse)) * std::bit_cast<float>((half + 127) << 23) *
+         std::bit_cast<float>((n - half + 127) << 23);
+}
+HD double expm1(double x) { return std::expm1(x); }
+
+/// log(1 + f) - f + f²/2 for 1 + f in [√½, √2], by Cephes' polynomial.
+HD float log_tail(float f) {
   float p = 7.0376836292e-2f;
   p = p * f - 1.1514610310e-1f;
   p = p * f + 1.1676998740e-1f;
@@ -64,7 +98,46 @@ HD float log1p_unit(float e) {
   p = p * f + 2.0000714765e-1f;
   p = p * f - 2.4999993993e-1f;
   p = p * f + 3.3333331174e-1f;
-  const float log_u = f - z / 2 + p * f * z + (large ? 0.693147180560f : 0.f);
+  return p * f * (f * f);
+}
+
+/// log(u) + n ln 2 + small for a normal u > 0;  u = 2^k (1 + f) with 1 + f in [√½, √2).
+HD float log_normal(float u, float n, float small) {
+  const std::uint32_t above = std::bit_cast<std::uint32_t>(u) - 0x3F3504F3u;  // the bits of √½
+  n += float(std::int32_t(above) >> 23);
+  const float f = std::bit_cast<float>((above & 0x7FFFFFu) + 0x3F3504F3u) - 1;
+  const float rest = log_tail(f) + n * -2.12194440e-4f + small - f * f / 2;
+  return f + rest + n * 0.693359375f;
+}
+
+/// log x within 2 ulp for every float, vectorised like exp; -∞ at 0, NaN below.
+HD float log(float x) {
+  const bool subnormal = x < 1.17549435e-38f;
+  const float y = log_normal(subnormal ? x * 8388608 : x, subnormal ? -23.f : 0.f, 0);
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  return x > 0 ? (x < infinity ? y : x) : (x == 0 ? -infinity : nan);
+}
+HD double log(double x) { return std::log(x); }
+
+/// log(1 + y) within 2 ulp for every float, vectorised like exp; -∞ at -1, NaN below.
+///
+/// u = 1 + y is rounded; what that lost, over u, is added to log u.
+HD float log1p(float y) {
+  const float u = 1 + y, lost = y < 1 ? y - (u - 1) : 1 - (u - y);
+  const float z = log_normal(u, 0, lost / u);
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  return y > -1 ? (y < infinity ? z : y) : (y == -1 ? -infinity : nan);
+}
+HD double log1p(double y) { return std::log1p(y); }
+
+/// log(1 + e) for e in [0, 1] within 2 ulp: log1p with less to decide.
+HD float log1p_unit(float e) {
+  const float u = 1 + e;
+  const bool large = u > 1.41421356237f;
+  const float f = (large ? u / 2 : u) - 1;
+  const float log_u = f - f * f / 2 + log_tail(f) + (large ? 0.693147180560f : 0.f);
   return log_u + (e - (u - 1)) / u;
 }
 HD double log1p_unit(double e) { return std::log1p(e); }
@@ -88,7 +161,7 @@ HD T sigmoid(T x) {
 /// 2 / (n + 1)! of the value; outside it expm1 no longer cancels against x.
 template <class T>
 HD T expm1_minus(T x) {
-  if (!(x > -1 && x < 1)) return std::expm1(x) - x;
+  if (!(x > -1 && x < 1)) return elbo::expm1(x) - x;
   constexpr int terms = sizeof(T) == 4 ? 12 : 20;
   T sum = 1;
   for (int n = terms; n >= 3; --n) sum = 1 + sum * x / T(n);

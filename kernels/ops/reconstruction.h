@@ -12,7 +12,7 @@ namespace elbo {
 /// more than the decoder gives takes its last from `side` [1,C] (one per feature) or [1,1].
 /// `terms` = Σ_c log p(x(b,c) | parameters) in nats; `score` and `side_score` = weight · ∂ log p,
 /// the weight being upstream(b) or one scale for all.  What is absent is not computed.
-/// With `repeat` = S, row b sees datum b / S of x.
+/// With `repeat` = S, row b sees datum b / S of x.  A missing x (NaN) has no term and no score.
 struct Observe {
   Matrix in, bias, side, x, stored, terms, upstream, score, side_score;
   Likelihood law;
@@ -28,11 +28,11 @@ struct Observe {
 };
 
 /// `known` tells at compile time which matrices are there (bits of Part), or -1: look at run time.
+/// Law: a narrow one, or Likelihood: any that takes K numbers here, chosen at run time.
 template <class Law, int K, int known = -1>
 struct ObserveBody {
   static constexpr int width = K;
   static constexpr bool sums = true;
-  static_assert(K == Law::parameters || K + 1 == Law::parameters);
   enum Part { bias = 1, stored = 2, upstream = 4, score = 8, side_score = 16, terms = 32 };
   Observe op;
   Law law;
@@ -47,24 +47,46 @@ struct ObserveBody {
     int r, datum;
     Real weight;
 
-    HD Real operator()(int c, Vec<K> v) const {
+    template <class L>
+    HD Real observe(const L& law, int c, Vec<K> v) const {
       const Observe& op = body.op;
-      Vec<Law::parameters> p;
+      Vec<L::parameters> p;
       for (int k = 0; k < K; ++k) {
         p[k] = body.has(bias, op.bias) ? v[k] + op.bias(0, c * K + k) : v[k];
         if (body.has(stored, op.stored)) op.stored(r, c * K + k) = p[k];
       }
-      if constexpr (K < Law::parameters) p[K] = op.side(0, op.side.columns == 1 ? 0 : c);
+      if constexpr (K < L::parameters) p[K] = op.side(0, op.side.columns == 1 ? 0 : c);
       const Real x = op.x(datum, c);
+      const bool missing = x != x;
       if (body.has(score, op.score)) {
-        const auto slope = body.law.score(x, p);
-        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = weight * slope[k];
-        if constexpr (K < Law::parameters)
-          if (body.has(side_score, op.side_score)) op.side_score(r, c) = weight * slope[K];
+        const auto slope = law.score(x, p);
+        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = missing ? Real(0) : weight * slope[k];
+        if constexpr (K < L::parameters)
+          if (body.has(side_score, op.side_score))
+            op.side_score(r, c) = missing ? Real(0) : weight * slope[K];
       }
-      return body.has(terms, op.terms) ? body.law.log_prob(x, p) : Real(0);
+      if (!body.has(terms, op.terms)) return 0;
+      const Real term = law.log_prob(x, p);
+      return missing ? Real(0) : term;
+    }
+    HD Real operator()(int c, Vec<K> v) const {
+      if constexpr (!std::is_same_v<Law, Likelihood>) return observe(body.law, c, v);
+      else {
+        const bool shared = body.op.side.present();
+        return open(body.law, [&]<class L>(const L& law) -> Real {
+          if constexpr (takes<L, K>)
+            if (L::parameters == K + int(shared)) return observe(law, c, v);
+          return 0;
+        });
+      }
     }
   };
+  template <class L, int n>
+  static constexpr bool takes = [] {
+    if constexpr (Narrow<L>) return L::parameters == n || L::parameters == n + 1;
+    else return false;
+  }();
+
   HD Row row(int r) const {
     Real weight = 0;
     if (has(score, op.score))
@@ -74,17 +96,26 @@ struct ObserveBody {
   HD Real operator()(int r, int c, Vec<K> v) const { return row(r)(c, v); }
 };
 
-/// Calls f(the law, how many of its parameters the decoder gives as an integral_constant).
-template <class F>
-void open_law(const Observe& op, F&& f) {
-  std::visit(
-      [&]<class Law>(const Law& law) {
-        constexpr int K = Law::parameters;
-        if constexpr (K > 1)
-          if (op.side.present()) return f(law, std::integral_constant<int, K - 1>{});
-        f(law, std::integral_constant<int, K>{});
-      },
-      op.law);
-}
+/// The same for a wide law, on stored numbers: as many as the law says, side by side.
+template <class Law>
+struct ObserveWideBody {
+  static constexpr bool sums = true;
+  Observe op;
+  Law law;
+
+  HD Real operator()(int r, int c) const {
+    const int K = law.parameters();
+    const Real x = op.x(r / op.repeat, c);
+    const bool missing = x != x;
+    const Real* const p = op.in.row(r) + c * K;
+    if (op.score.present()) {
+      const Real weight = op.upstream.present() ? op.upstream(r, 0) : op.scale.value();
+      Real* const out = op.score.row(r) + c * K;
+      if (!missing) law.score(x, p, out);
+      for (int k = 0; k < K; ++k) out[k] = missing ? Real(0) : weight * out[k];
+    }
+    return op.terms.present() && !missing ? law.log_prob(x, p) : Real(0);
+  }
+};
 
 }  // namespace elbo

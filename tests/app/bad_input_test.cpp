@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "data/npy.h"
@@ -32,7 +33,8 @@ class BadInput : public testing::TestWithParam<Case> {
     const Outcome trained = run(*folder, {"train", "builtin:digits?n=60", "--hidden", "8",
                                           "--latent", "2", "--epochs", "1", "--out", "r"});
     ASSERT_EQ(trained.status, 0) << trained.error;
-    folder->with("nan.csv", "a,b\n1,2\n3,nan\n");
+    folder->with("infinity.csv", "a,b\n1,2\n3,inf\n");
+    folder->with("unknown.csv", "a,b\n1,\n0,?\n");
     folder->with("ragged.csv", "1,2\n3\n");
     folder->with("word.csv", "1,2\n3,four\n");
     folder->with("large.csv", "0.5,0.25\n0.1,2\n");
@@ -42,7 +44,8 @@ class BadInput : public testing::TestWithParam<Case> {
     folder->with("magic-images-idx3-ubyte",
                  std::string("\1\2\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\0", 17));
     folder->with("text.npy", "this is not an array");
-    const std::vector<float> wide(2 * 5);
+    const std::vector<float> wide(2 * 5), unknown{0, NAN};
+    write_npy(*folder / "unknown.npy", 1, 2, unknown.data());
     write_npy(*folder / "wide.npy", 2, 5, wide.data());
     folder->with("key.toml", "epoks = 3\n");
     folder->with("value.toml", "epochs = \"three\"\n");
@@ -109,7 +112,8 @@ std::vector<Case> cases() {
       {"missing_file", train({"nowhere.csv"}), 1, "nowhere.csv"},
       {"folder_for_a_file", train({"folder.csv"}), 1, "folder.csv"},
       {"empty_file", train({"empty.csv"}), 1, "empty.csv"},
-      {"nan_in_csv", train({"nan.csv"}), 1, "nan.csv:3:2"},
+      {"infinity_in_csv", train({"infinity.csv"}), 1, "infinity.csv:3:2"},
+      {"column_without_data", train({"unknown.csv"}), 1, "column 2 (b)"},
       {"ragged_csv", train({"ragged.csv"}), 1, "ragged.csv:2"},
       {"word_in_csv", train({"word.csv"}), 1, "word.csv:2:2"},
       {"truncated_idx", train({"short-images-idx3-ubyte"}), 1, "short-images-idx3-ubyte"},
@@ -138,6 +142,15 @@ std::vector<Case> cases() {
       {"config_without_fields", {"evaluate", "alien"}, 1, "config.json"},
       {"data_of_another_width", {"evaluate", "r", "--data", "wide.npy"}, 1, "wide.npy"},
       {"latents_of_another_width", {"decode", "r", "wide.npy", "--out", "x.npy"}, 1, "wide.npy"},
+      {"latents_that_are_missing",
+       {"decode", "r", "unknown.npy", "--out", "x.npy"},
+       1,
+       "unknown.npy: 1 numbers are NaN"},
+      {"part_that_is_none", {"evaluate", "r", "--part", "test"}, 2, "test"},
+      {"part_that_the_run_lacks", {"evaluate", "r", "--part", "valid"}, 1, "--valid"},
+      {"part_of_other_data", {"evaluate", "r", "--part", "all", "--data", digits}, 2, "--data"},
+      {"fraction_of_everything", with({"--valid", "1"}), 1, "fraction is 1"},
+      {"fraction_with_a_unit", with({"--valid", "10%"}), 1, "10%"},
       {"no_samples", {"sample", "r", "-n", "0", "--out", "x.npy"}, 2, "n"},
       {"unknown_mode", {"sample", "r", "-n", "1", "--mode", "man", "--out", "x.npy"}, 2, "man"},
       {"output_of_no_format", {"sample", "r", "-n", "1", "--out", "x.bmp"}, 2, "x.bmp"},

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/npy.h"
+#include "kernels/math/philox.h"
 #include "tests/app/program.h"
 
 namespace elbo::test {
@@ -121,6 +122,91 @@ TEST(Train, makes_an_autoencoder_whose_squared_error_evaluate_tells) {
   EXPECT_NEAR(json.at("squared_error").get<double>(), expected, 1e-5 * 784 * std::log(2 * M_PI));
 }
 
+TEST(Evaluate, takes_the_data_that_the_training_held_out) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--valid", "0.1", "--seed", "3"})).status, 0);
+  const Outcome told = run(folder, {"evaluate", "r", "--seed", "3"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  EXPECT_EQ(told.out.substr(0, told.out.find('\n')),
+            "held-out 10 % of builtin:digits?n=300, 30 data, in nats per datum");
+  const auto json_of = [&](const Words& more) {
+    Words words{"evaluate", "r", "--seed", "3", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Json::parse(run(folder, words).out);
+  };
+  const Json held_out = json_of({}), train = json_of({"--part", "train"}),
+             all = json_of({"--part", "all"});
+  // The same data, weights and noise as the validation after the last epoch.
+  const std::string metrics = content_of(folder / "r/metrics.jsonl");
+  const Json last = Json::parse(metrics.substr(metrics.find('\n') + 1));
+  EXPECT_EQ(held_out.at("elbo"), last.at("valid_elbo"));
+  EXPECT_EQ(held_out.at("part"), "valid");
+  EXPECT_EQ(json_of({"--part", "valid"}), held_out);
+  EXPECT_EQ(train.at("count"), 270);
+  EXPECT_EQ(all.at("count"), 300);
+  EXPECT_EQ(json_of({"--data", "builtin:digits?n=300"}).at("elbo"), all.at("elbo"));
+  const Words some{"evaluate", "r", "--part", "train", "--limit", "7"};
+  EXPECT_TRUE(run(folder, some).out.starts_with("the first 7 of the other 90 % of builtin:digits"));
+}
+
+TEST(Evaluate, takes_the_validation_data_of_their_own) {
+  const TemporaryFolder folder;
+  const std::string valid = "builtin:digits?n=40&seed=9";
+  ASSERT_EQ(run(folder, train("r", {"--valid", valid})).status, 0);
+  const auto json_of = [&](const char* part) {
+    return Json::parse(run(folder, {"evaluate", "r", "--json", "--part", part}).out);
+  };
+  EXPECT_EQ(json_of("valid").at("count"), 40);
+  EXPECT_EQ(json_of("valid").at("data"), valid);
+  EXPECT_EQ(json_of("train").at("count"), 300);
+  EXPECT_EQ(run(folder, {"evaluate", "r"}).out.substr(0, valid.size()), valid);
+}
+
+TEST(Evaluate, refuses_a_part_of_data_that_have_changed) {
+  const TemporaryFolder folder;
+  folder.with("t.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n");
+  ASSERT_EQ(run(folder, {"train", "t.csv", "--hidden", "none", "--latent", "1", "--out", "r",
+                         "--valid", "0.3"})
+                .status,
+            0);
+  folder.with("t.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n0.9,1\n");
+  const Outcome told = run(folder, {"evaluate", "r"});
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.error.find("t.csv: has changed since"), std::string::npos) << told.error;
+  EXPECT_EQ(run(folder, {"evaluate", "r", "--part", "all"}).status, 0);
+}
+
+TEST(Missing, entries_are_counted_before_training_and_in_evaluate) {
+  const TemporaryFolder folder;
+  folder.with("whole.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n");
+  folder.with("holes.csv", "0.5,\n0.1,0.2\n?,1\n");
+  const std::string line = "2 of 6 entries are missing; they have no part in the likelihood\n";
+  const auto trained = [&](const std::string& data, const std::string& run_folder) {
+    return run(folder, {"train", data, "--hidden", "none", "--latent", "1", "--out", run_folder})
+        .out;
+  };
+  EXPECT_TRUE(trained("holes.csv", "h").starts_with(line));
+  EXPECT_EQ(trained("whole.csv", "r").find("missing"), std::string::npos);
+  const Outcome told = run(folder, {"evaluate", "r", "--data", "holes.csv"});
+  EXPECT_NE(told.out.find(line), std::string::npos) << told.out << told.error;
+  EXPECT_EQ(Json::parse(run(folder, {"evaluate", "r", "--data", "holes.csv", "--json"}).out)
+                .at("missing"),
+            2);
+}
+
+TEST(Train, takes_a_folder_of_cells) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "cells.v1");
+  folder.with("cells.v1/matrix.mtx",
+              "%%MatrixMarket matrix coordinate integer general\n3 2 2\n1 1 1\n3 2 1\n");
+  folder.with("cells.v1/barcodes.tsv", "a\nb\n");
+  folder.with("cells.v1/genes.tsv", "1\tx\n2\ty\n3\tz\n");
+  const Outcome trained = run(folder, {"train", "cells.v1/", "--hidden", "4", "--latent", "1"});
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  const Json config = Json::parse(content_of(folder / "runs/cells.v1/config.json"));
+  EXPECT_EQ(config.at("observed"), 3);
+}
+
 struct Trained : testing::Test {
   static inline std::unique_ptr<TemporaryFolder> folder;
   static void SetUpTestSuite() {
@@ -170,6 +256,17 @@ TEST_F(Trained, sample_draws_means_data_or_parameters_from_a_seed) {
   EXPECT_EQ(content_of(*folder / "again.npy"), content_of(*folder / "mean.npy"));
   ASSERT_EQ(run(*folder, {"sample", "r", "-n", "9", "--out", "grid.png"}).status, 0);
   EXPECT_EQ(content_of(*folder / "grid.png").substr(1, 3), "PNG");
+}
+
+TEST_F(Trained, sample_decodes_the_draws_of_the_stream_of_the_prior) {
+  std::vector<float> z;
+  for (std::uint32_t i = 0; i < 5; ++i)
+    for (int u = 0; u < 3; ++u)
+      z.push_back(float(Philox::at(0, i, std::uint32_t(Stream::prior) << 24, 0, 8).normal(u)));
+  write_npy(*folder / "prior.npy", 5, 3, z.data());
+  ASSERT_EQ(run(*folder, {"decode", "r", "prior.npy", "--out", "decoded.npy"}).status, 0);
+  ASSERT_EQ(run(*folder, {"sample", "r", "-n", "5", "--seed", "8", "--out", "five.npy"}).status, 0);
+  EXPECT_EQ(read_npy(*folder / "five.npy").values(), read_npy(*folder / "decoded.npy").values());
 }
 
 TEST_F(Trained, info_prints_the_plan_of_a_step) {

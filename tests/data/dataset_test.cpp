@@ -65,6 +65,26 @@ TEST(DatasetValue, IsStoredTimesScale) {
     EXPECT_EQ(data.values()[std::size_t(i)], data.value(i / 2, int(i % 2)));
 }
 
+TEST(DatasetMissing, CountsWhatIsNotKnown) {
+  Dataset data = table(3);
+  EXPECT_EQ(data.missing(), 0);
+  data.floats[0] = data.floats[5] = NAN;
+  EXPECT_EQ(data.missing(), 2);
+  EXPECT_EQ(data.select({1, 1}).missing(), 0);
+}
+
+TEST(DatasetMissing, InAWholeColumnIsAnErrorThatNamesIt) {
+  Dataset data = table(3);
+  for (const std::size_t at : {1, 3, 4}) data.floats[at] = NAN;
+  EXPECT_EQ(error_of([&] { require_no_empty_column(data); }), "");
+  data.floats[5] = NAN;
+  EXPECT_EQ(error_of([&] { require_no_empty_column(data); }),
+            "x.csv: column 2 (b) is missing in every row, expected a number");
+  data.column_names.clear();
+  EXPECT_EQ(error_of([&] { require_no_empty_column(data); }),
+            "x.csv: column 2 is missing in every row, expected a number");
+}
+
 TEST(DatasetHash, IsSixteenHexDigitsThatStay) {
   EXPECT_EQ(table(3).hash(), table(3).hash());
   EXPECT_EQ(table(3).hash().size(), 16u);

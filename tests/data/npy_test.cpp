@@ -165,13 +165,22 @@ TEST_F(Npy, WithAnUnreadableHeaderIsAnError) {
   EXPECT_NE(error_of_reading(npy("<f4", "-2, 3", raw(six))), "");
 }
 
-TEST_F(Npy, WithANumberThatIsNotFiniteIsAnErrorThatNamesIt) {
+TEST_F(Npy, HasMissingValuesWhereItHasNan) {
   std::vector<float> numbers = six;
   numbers[5] = std::nanf("");
+  const Dataset data = reading(npy("<f4", "2, 3", raw(numbers)));
+  EXPECT_TRUE(std::isnan(data.value(1, 2)));
+  EXPECT_EQ(data.missing(), 1);
+  EXPECT_EQ(reading(npy("<f8", "1, 2", raw<double>({0, std::nan("")}))).missing(), 1);
+}
+
+TEST_F(Npy, WithANumberThatIsInfiniteIsAnErrorThatNamesIt) {
+  std::vector<float> numbers = six;
+  numbers[5] = HUGE_VALF;
   EXPECT_EQ(error_of_reading(npy("<f4", "2, 3", raw(numbers))),
-            "x.npy: row 1, column 2 is nan, expected finite numbers");
+            "x.npy: row 1, column 2 is inf, expected finite numbers or NaN");
   EXPECT_EQ(error_of_reading(npy("<f8", "1, 2", raw<double>({0, -HUGE_VAL}))),
-            "x.npy: row 0, column 1 is -inf, expected finite numbers");
+            "x.npy: row 0, column 1 is -inf, expected finite numbers or NaN");
   EXPECT_EQ(error_of_reading(npy("<f8", "1, 1", raw<double>({1e300}))),
             "x.npy: row 0, column 0 is 1e+300, too large for float32");
 }

@@ -1,0 +1,147 @@
+#pragma once
+#include "kernels/math/numerics.h"
+
+namespace elbo {
+
+// What likelihoods of counts need beyond numerics.h.  The float functions have no branch and no
+// table, so that loops over them are vectorised; a NaN passes through all of them.
+// Polynomials without a source are minimax fits of the relative error by Remez' exchange
+// (tests/golden/make_special_functions.py --fit), coefficients rounded to float.
+
+/// high + low, high being the sum rounded (within an ulp).
+template <class T>
+struct Parts {
+  T high, low;
+};
+
+/// e^x to a relative error of 1e-8 for |x| ≤ 80, so that y - e^x keeps its digits as y nears e^x:
+/// (y - high) - low.  Beyond, high is e^x within an ulp over 0 … ∞, and low is finite.
+///
+/// e^r = 1 + r + a²/2 + …, where a is r cut to 12 bits: a²/2 is exact, and what follows is small.
+HD Parts<float> exp_parts(float x) {
+  x = x < -104 ? -104 : x > 89 ? 89 : x;
+  const auto [r, r_low, n] = exp_argument(x);
+  const float a = std::bit_cast<float>(std::bit_cast<std::uint32_t>(r) & 0xFFFFF000u);
+  const float square = a * a / 2;
+  const float first = 1 + r, second = first + square;
+  const float tail = r_low * second + (r - a) * (a + r) / 2 + r * r * r * exp_tail(r);
+  const float rest = (r - (first - 1)) + (square - (second - first)) + tail;
+  const float high = second + rest, low = rest - (high - second);
+  const std::int32_t half = n >> 1;
+  const float scale = std::bit_cast<float>((half + 127) << 23);
+  const float scale_again = std::bit_cast<float>((n - half + 127) << 23);
+  return {high * scale * scale_again, low * scale * scale_again};
+}
+HD Parts<double> exp_parts(double x) { return {std::exp(x), 0}; }
+
+/// (artanh(s)/s - 1)/s² = 1/3 + u/5 + u²/7 + …, of u = s²;  u ≤ 0.36 in float, u ≤ 0.1 in double.
+HD float artanh_tail(float u) {
+  float p = 2.44046360e-1f;
+  p = p * u - 3.36964019e-2f;
+  p = p * u + 1.21346191e-1f;
+  p = p * u + 1.07004322e-1f;
+  p = p * u + 1.43114850e-1f;
+  p = p * u + 1.99994028e-1f;
+  return p * u + 3.33333343e-1f;
+}
+HD double artanh_tail(double u) {
+  double sum = 0;
+  for (int n = 35; n >= 3; n -= 2) sum = sum * u + 1.0 / n;  // what is left out is below 1e-17
+  return sum;
+}
+
+/// The largest square for which artanh_tail is good.
+template <class T>
+inline constexpr T artanh_reach = sizeof(T) == 4 ? T(0.36) : T(0.1);
+
+/// y - log(w) ≥ 0 to full relative accuracy, of y > -1 and w = 1 + y, each accurate by itself
+/// (near y = -1 the one does not give the other).
+///
+/// With s = y/(1 + w), log w = 2 artanh s and y - 2 s = y s:  y s - 2 s³ (1/3 + s²/5 + …).
+template <class T>
+HD T log1p_excess(T y, T w) {
+  const T s = y / (1 + w), u = s * s;
+  return u < artanh_reach<T> ? s * (y - 2 * u * artanh_tail(u)) : y - elbo::log(w);
+}
+
+/// S(z) = log Γ(z) - (z - ½) log z + z - ½ log 2π, the error of Stirling's formula; z > 0.
+///
+/// 1/(12 z) - 1/(360 z³) + … for large z, -½ log(2πz) for small.  Relative error 1e-6 in float.
+/// Below 1 it is S(z + 1) + (z + ½) log(1 + 1/z) - 1, where (z + ½) log(1 + 1/z) = artanh(s)/s,
+/// s = 1/(2z + 1).
+HD float stirling_error(float z) {
+  const bool small = z < 1;
+  const float t = 1 / (small ? z + 1 : z), s = 1 / (2 * z + 1), u = s * s;
+  float p = 1.37030307e-4f;
+  p = p * t - 6.29496528e-4f;
+  p = p * t + 1.04442297e-3f;
+  p = p * t - 5.03256488e-5f;
+  p = p * t - 2.77341739e-3f;
+  p = p * t - 7.49553379e-8f;
+  p = p * t + 8.33333284e-2f;
+  const float step = u < artanh_reach<float> ? u * artanh_tail(u)
+                                             : (z + 0.5f) * elbo::log(1 + 1 / z) - 1;
+  return p * t + (small ? step : 0.f);
+}
+
+/// S(z) by the same recurrence up to z ≥ 16, where seven terms of Stirling's series suffice.
+HD double stirling_error(double z) {
+  double sum = 0;
+  for (; z < 16; z += 1) {
+    const double s = 1 / (2 * z + 1), u = s * s;
+    sum += u < artanh_reach<double> ? u * artanh_tail(u) : (z + 0.5) * std::log1p(1 / z) - 1;
+  }
+  const double t = 1 / z, v = t * t;
+  double p = 1.0 / 156;
+  p = p * v - 691.0 / 360360;
+  p = p * v + 1.0 / 1188;
+  p = p * v - 1.0 / 1680;
+  p = p * v + 1.0 / 1260;
+  p = p * v - 1.0 / 360;
+  p = p * v + 1.0 / 12;
+  return sum + p * t;
+}
+
+/// S'(z) = ψ(z) + 1/(2z) - log z < 0;  z > 0.
+///
+/// -1/(12 z²) + 1/(120 z⁴) - … for large z, -1/(2z) for small.  Relative error 1e-6 in float.
+/// Below 1 it is S'(z + 1) + log(1 + 1/z) - (z + ½)/(z (z + 1)), the difference being
+/// 2 artanh(s) - 2 s/(1 - s²).
+HD float stirling_error_slope(float z) {
+  const bool small = z < 1;
+  const float t = 1 / (small ? z + 1 : z), s = 1 / (2 * z + 1), u = s * s;
+  float p = 3.01484193e-4f;
+  p = p * t - 9.16408550e-4f;
+  p = p * t + 7.08223961e-5f;
+  p = p * t + 3.28222360e-3f;
+  p = p * t - 5.16012544e-3f;
+  p = p * t + 2.26693344e-4f;
+  p = p * t + 8.31223838e-3f;
+  p = p * t + 7.49447622e-7f;
+  p = p * t - 8.33333358e-2f;
+  const float step = u < artanh_reach<float>
+                         ? 2 * s * u * (artanh_tail(u) - 1 / (1 - u))
+                         : elbo::log(1 + 1 / z) - (z + 0.5f) / (z + 1) / z;
+  return p * t * t + (small ? step : 0.f);
+}
+
+/// S'(z) by the same recurrence up to z ≥ 16, where seven terms of the series suffice.
+HD double stirling_error_slope(double z) {
+  double sum = 0;
+  for (; z < 16; z += 1) {
+    const double s = 1 / (2 * z + 1), u = s * s;
+    sum += u < artanh_reach<double> ? 2 * s * u * (artanh_tail(u) - 1 / (1 - u))
+                                    : std::log1p(1 / z) - (z + 0.5) / (z + 1) / z;
+  }
+  const double v = 1 / (z * z);
+  double p = -1.0 / 12;
+  p = p * v + 691.0 / 32760;
+  p = p * v - 1.0 / 132;
+  p = p * v + 1.0 / 240;
+  p = p * v - 1.0 / 252;
+  p = p * v + 1.0 / 120;
+  p = p * v - 1.0 / 12;
+  return sum + p * v;
+}
+
+}  // namespace elbo
