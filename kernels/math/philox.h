@@ -46,6 +46,7 @@ enum class Stream : std::uint32_t {
   latent,
   evaluation,
   observation,
+  dropout,
   first_free,
 };
 
