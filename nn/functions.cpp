@@ -195,14 +195,15 @@ Tensor rates(const Tensor& theta, int parameters, const Tensor& log_size, bool s
   Program& program = program_of(theta, function, "theta");
   require(parameters > 0 && theta.columns() % parameters == 0, function, ": theta is ",
           theta.shape(), ", expected whole scalars of ", parameters, " columns");
-  const Shape expected{theta.rows(), 1};
-  require(log_size && log_size.shape() == expected, function, ": the logarithm of the size is ",
-          log_size ? log_size.shape() : Shape{0, 0}, ", expected ", expected);
+  require(log_size && log_size.columns() == 1 && theta.rows() % log_size.rows() == 0, function,
+          ": the logarithm of the size is ", log_size ? log_size.shape() : Shape{0, 0},
+          ", expected ", Shape{theta.rows(), 1}, ", or one row for each so many of theta");
   require(!log_size.tracked(), function, ": the size is tracked, but it has no gradient");
   const Tensor out = made(theta, theta.shape(), theta.tracked());
-  const Tensor log_sum = softmax ? made(theta, expected, false) : Tensor();
+  const Tensor log_sum = softmax ? made(theta, {theta.rows(), 1}, false) : Tensor();
   program.add(Rates{program.use(theta), program.use(log_size),
-                    softmax ? log_sum.matrix() : Matrix{}, out.matrix(), parameters, softmax});
+                    softmax ? log_sum.matrix() : Matrix{}, out.matrix(), parameters, softmax,
+                    theta.rows() / log_size.rows()});
   if (theta.tracked()) program.tape.push_back(RatesCall{theta, log_sum, out, parameters, softmax});
   return out;
 }

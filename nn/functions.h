@@ -78,8 +78,9 @@ Tensor log_totals(const Tensor& x);
 
 /// theta [B,K·C], the K raw numbers of a scalar side by side, with the first of each replaced by
 /// a_c - log Σ_c' e^{a_c'} + log_library(b): the log-rate of scVI, library · softmax.
-/// log_library [B,1], without a gradient.  Lopez et al., Deep generative modeling for single-cell
-/// transcriptomics (2018).  Errors: shapes that do not fit; log_library is tracked.
+/// log_library [B,1], or [B/S,1] for S rows of theta each, without a gradient.  Lopez et al., Deep
+/// generative modeling for single-cell transcriptomics (2018).  Errors: shapes that do not fit;
+/// log_library is tracked.
 Tensor library_rates(const Tensor& theta, int parameters, const Tensor& log_library);
 
 /// The same without softmax: a_c + log_size(b).
