@@ -41,7 +41,7 @@ class Training {
         options_(training_options(c, data_.train.rows)),
         batches_(device, data_.train, c.seed),
         metrics_(folder_),
-        trainer_([this](const Tensor& x, const Noise& noise) { return model_(x, noise); },
+        trainer_([this](const Tensor& x, const Pass& pass) { return model_(x, pass); },
                  model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
     require_no_empty_column(data_.train);
@@ -128,7 +128,7 @@ class Training {
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
         .device = batches_.device().backend().description()};
     for (const Parameter& p : model_.parameters())
-      report.parameters += long(p.tensor.rows()) * p.tensor.columns();
+      if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();
     report.rows = data_.train.rows;
     report.valid_rows = data_.valid ? data_.valid->rows : 0;
     write_report(folder_, report);

@@ -16,13 +16,14 @@ struct Autoencoder {
               Initialiser&& initialiser = Initialiser(0))
       : Autoencoder(device, config, initialiser) {}
 
-  Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,D]
-  Tensor decode(const Tensor& z) const { return decoder(z); }
+  /// [B,D]
+  Tensor encode(const Tensor& x, const Pass& pass = {}) const { return encoder(x, pass); }
+  Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
     return log_prob(likelihood, x, theta, log_variance);
   }
-  Terms operator()(const Tensor& x, const Noise&) const {
-    return {log_likelihood(x, decode(encode(x))), {}};
+  Terms operator()(const Tensor& x, const Pass& pass) const {
+    return {log_likelihood(x, decode(encode(x, pass), pass)), {}};
   }
   void parts(auto visit) {
     visit("encoder", encoder), visit("decoder", decoder), visit("log_variance", log_variance);

@@ -101,8 +101,9 @@ Observation observation(const ModelConfig& config) {
     return scaled(DiscretisedLogistic{config.levels}, "mean", "log_scale");
   std::vector<std::string> names;
   if (name == "logistic_mixture") {
-    require(config.components >= 1 && config.components <= 100, name, ": ", config.components,
-            " components, expected 1 to 100");
+    constexpr int most = DiscretisedLogisticMixture::most_components;
+    require(config.components >= 1 && config.components <= most, name, ": ", config.components,
+            " components, expected 1 to ", most);
     for (int j = 0; j < config.components; ++j)
       for (const char* part : {"weight_", "mean_", "log_scale_"})
         names.push_back(part + std::to_string(j));

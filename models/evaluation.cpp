@@ -68,7 +68,7 @@ Means evaluate(const Model& model, Batches& batches, std::uint64_t seed, long li
   batches.in_order();
   StepBySize steps([&](int rows) {
     return make_outputs(batches.device(), [&](Outputs& out) {
-      const Terms terms = model(batches.next(rows), evaluation_noise(batches, seed));
+      const Terms terms = model(batches.next(rows), {.noise = evaluation_noise(batches, seed)});
       out.first = terms.log_likelihood, out.second = terms.kl;
     });
   });

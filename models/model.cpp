@@ -65,14 +65,14 @@ Autoencoder::Autoencoder(const Device& device, const ModelConfig& config,
 Model::Model(const Device& device, const ModelConfig& config, std::uint64_t seed)
     : device_(device), config_(config), model_(make(device, config, seed)) {}
 
-Terms Model::operator()(const Tensor& x, const Noise& noise) const {
-  return std::visit([&](const auto& m) { return m(x, noise); }, model_);
+Terms Model::operator()(const Tensor& x, const Pass& pass) const {
+  return std::visit([&](const auto& m) { return m(x, pass); }, model_);
 }
-Tensor Model::encode(const Tensor& x) const {
-  return std::visit([&](const auto& m) { return m.encode(x); }, model_);
+Tensor Model::encode(const Tensor& x, const Pass& pass) const {
+  return std::visit([&](const auto& m) { return m.encode(x, pass); }, model_);
 }
-Tensor Model::decode(const Tensor& z) const {
-  return std::visit([&](const auto& m) { return m.decode(z); }, model_);
+Tensor Model::decode(const Tensor& z, const Pass& pass) const {
+  return std::visit([&](const auto& m) { return m.decode(z, pass); }, model_);
 }
 Tensor Model::log_likelihood(const Tensor& x, const Tensor& theta) const {
   return std::visit([&](const auto& m) { return m.log_likelihood(x, theta); }, model_);

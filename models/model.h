@@ -17,9 +17,9 @@ class Model {
   const Device& device() const { return device_; }
   bool variational() const { return config_.model == "vae"; }
 
-  Terms operator()(const Tensor& x, const Noise&) const;
-  Tensor encode(const Tensor& x) const;
-  Tensor decode(const Tensor& z) const;
+  Terms operator()(const Tensor& x, const Pass&) const;
+  Tensor encode(const Tensor& x, const Pass& = {}) const;
+  Tensor decode(const Tensor& z, const Pass& = {}) const;
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const;
   std::vector<Parameter> parameters() const;
 

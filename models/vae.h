@@ -24,14 +24,16 @@ struct Vae {
   Vae(const Device& device, const ModelConfig& config, Initialiser&& initialiser = Initialiser(0))
       : Vae(device, config, initialiser) {}
 
-  Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,2D]: (μ, log σ²) of each unit
-  Tensor decode(const Tensor& z) const { return decoder(z); }  // [B,K·C]: raw parameters
+  /// [B,2D]: (μ, log σ²) of each unit
+  Tensor encode(const Tensor& x, const Pass& pass = {}) const { return encoder(x, pass); }
+  /// [B,K·C]: raw parameters
+  Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
     return log_prob(likelihood, x, theta, log_variance);
   }
-  Terms operator()(const Tensor& x, const Noise& noise) const {
-    const auto [z, kl] = sample_posterior(encode(x), noise);
-    return {log_likelihood(x, decode(z)), kl};
+  Terms operator()(const Tensor& x, const Pass& pass) const {
+    const auto [z, kl] = sample_posterior(encode(x, pass), pass.noise);
+    return {log_likelihood(x, decode(z, pass)), kl};
   }
   void parts(auto visit) {
     visit("encoder", encoder), visit("decoder", decoder), visit("log_variance", log_variance);
