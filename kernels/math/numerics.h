@@ -148,31 +148,6 @@ HD float log1p_unit(float e) {
 }
 HD double log1p_unit(double e) { return std::log1p(e); }
 
-/// log(1 + x) within 2 ulp for x > -1, vectorised like exp; -∞ at -1, NaN below.
-///
-/// u = 1 + x = 2ⁿ (1 + f), √½ ≤ 1 + f < √2, and the same polynomial and correction as above.
-HD float log1p(float x) {
-  const float u = 1 + x;
-  const std::int32_t bits = std::bit_cast<std::int32_t>(u);
-  const std::int32_t n = (bits - 0x3F3504F3) >> 23;
-  const float f = std::bit_cast<float>(bits - (n << 23)) - 1, z = f * f;
-  float p = 7.0376836292e-2f;
-  p = p * f - 1.1514610310e-1f;
-  p = p * f + 1.1676998740e-1f;
-  p = p * f - 1.2420140846e-1f;
-  p = p * f + 1.4249322787e-1f;
-  p = p * f - 1.6668057665e-1f;
-  p = p * f + 2.0000714765e-1f;
-  p = p * f - 2.4999993993e-1f;
-  p = p * f + 3.3333331174e-1f;
-  const float lost = (x - (u - 1)) / u;
-  const float tail = p * f * z - z / 2 + float(n) * -2.12194440e-4f + lost;
-  const float log_u = float(n) * 0.693359375f + (f + tail);
-  const float above = u < HUGE_VALF ? log_u : u;
-  return u > 0 ? above : u == 0 ? -HUGE_VALF : NAN;
-}
-HD double log1p(double x) { return std::log1p(x); }
-
 /// log(1 + e^x): no overflow for large x, no cancellation for very negative x.
 template <class T>
 HD T softplus(T x) {
