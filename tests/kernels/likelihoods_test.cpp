@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <map>
 #include <numbers>
-#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
