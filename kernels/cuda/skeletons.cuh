@@ -53,6 +53,10 @@ struct Skeletons {
   void with(const Activation& activation, F&& f) const {
     f(AnyActivation{activation});
   }
+  template <class F>
+  void with(const Norm& norm, F&& f) const {
+    f(AnyActivation{norm.activation}, Drops<-1>{});
+  }
   /// A likelihood that is not often trained with shares its kernels with its like.
   template <class Law, int K, class F>
   void with(const Observe& op, const Law& law, F&& f) const {
