@@ -2,6 +2,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/ops/aggregate.h"
 #include "kernels/ops/dense.h"
 #include "kernels/ops/gather.h"
 #include "kernels/ops/importance.h"
@@ -42,7 +43,8 @@ struct Product {
 };
 
 /// Every operation.  A program is a list of these.
-using Operation = std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill,
-                               Add, Objective, SampleMany, UpdateAll, ClipScale, Advance>;
+using Operation =
+    std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Objective,
+                 SampleMany, AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo
