@@ -276,6 +276,18 @@ std::string shell_line(int argc, const char* const* argv) {
   return line;
 }
 
+/// A sentence for each term.
+constexpr const char* information_help =
+    R"(--information prints, with standard errors, where q(z) is the mean of q(z|x) over all data:
+  rate R             the KL term: what the code of a datum costs, in nats
+  I(x;z)             how much of it tells which datum that is; at most log N
+  KL(q(z) || p(z))   the rest: how far the codes of all data together are from the prior
+  total correlation  a part of that: how far the units are from independent of each other
+  dimension-wise KL  and the other: how far each unit's codes are from the prior, summed
+  KL of a unit       the unit's share of the rate
+  active units       those whose posterior mean has a variance over data above 0.01
+R = I(x;z) + KL(q(z) || p(z)) = I(x;z) + total correlation + dimension-wise KL.)";
+
 }  // namespace
 
 TrainCommand stored_command(const RunDirectory& folder) {
@@ -370,6 +382,14 @@ Command parse_command(int argc, const char* const* argv) {
       ->check(whole_from<int>(1));
   on_evaluate->add_option("--limit", evaluate.limit, "only the first so many data")
       ->check(whole_from<long>(1));
+  CLI::Option* const information = on_evaluate->add_flag(
+      "--information", evaluate.information, "what the KL term is made of, and the active units");
+  on_evaluate
+      ->add_option("--information-samples", evaluate.information_samples,
+                   "draws for that [min(data, 2000)]")
+      ->needs(information)
+      ->check(whole_from<int>(3));
+  on_evaluate->footer(information_help);
   add_seed(on_evaluate, evaluate.seed, "of the noise");
   add_device(on_evaluate, evaluate.device);
   on_evaluate->add_flag("--json", evaluate.json, "print JSON");

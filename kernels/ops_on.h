@@ -93,6 +93,7 @@ struct OpsOn final : Ops {
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
   }
+  void run(const AggregatePosterior& op) const override { on.aggregate_posterior(op); }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }
   void run(const Advance& op) const override { on.advance(op); }

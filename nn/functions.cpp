@@ -260,4 +260,15 @@ Draws sample_many(const Tensor& q, const Noise& noise) {
   return {z, log_ratio};
 }
 
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q) {
+  Program& program = program_of(z, "aggregate_posterior", "z");
+  require(q && q.columns() == 2 * z.columns(), "aggregate_posterior: q is ",
+          q ? q.shape() : Shape{0, 0}, ", expected ", 2 * z.columns(), " columns as z is ",
+          z.shape());
+  const Tensor log_q = made(z, {z.rows(), 1}, false), log_marginals = made(z, z.shape(), false);
+  program.add(
+      AggregatePosterior{program.use(z), program.use(q), log_q.matrix(), log_marginals.matrix()});
+  return {log_q, log_marginals};
+}
+
 }  // namespace elbo

@@ -97,4 +97,14 @@ struct Draws {
 /// S = noise.samples draws a datum: z [B·S,D] and log p(z) - log q(z|x) [B·S,1].  No gradient.
 Draws sample_many(const Tensor& q, const Noise&);
 
+struct Aggregate {
+  Tensor log_q, log_marginals;
+};
+
+/// log 1/N Σ_n q(z | x_n) of all coordinates and of each, in nats.  No gradient.
+///
+/// z [M,D]  q [N,2D], (μ, s) of each unit side by side  →  log_q [M,1], log_marginals [M,D]
+/// Formulas, cost and source: kernels/ops/aggregate.h.
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q);
+
 }  // namespace elbo

@@ -214,6 +214,7 @@ struct Skeletons {
   void weight_gradients(const WeightGradients&) const;
   void column_sum(const ColumnSum&) const;
   void objective(const Objective&) const;
+  void aggregate_posterior(const AggregatePosterior&) const;
   void update_all(const UpdateAll&) const;
   void clip_scale(const ClipScale&) const;
   void advance(const Advance&) const;
