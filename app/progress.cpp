@@ -44,8 +44,8 @@ ProgressLine::ProgressLine(int epochs, long rows, bool variational)
 
 std::string ProgressLine::means(const Means& m) const {
   if (!variational_) return fmt::format("log-likelihood {:.4g}", m.log_likelihood);
-  return fmt::format("ELBO {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.elbo, m.log_likelihood,
-                     m.kl);
+  return fmt::format("{} {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.bound ? "IWAE" : "ELBO",
+                     m.bound.value_or(m.elbo), m.log_likelihood, m.kl);
 }
 
 void ProgressLine::rewrite(int epoch, long position, const std::string& figures) {

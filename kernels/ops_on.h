@@ -9,7 +9,7 @@ namespace elbo {
 ///     map_rows<Body>(rows, units, in, body)   v = in's Body::width numbers at the unit; body(r,
 ///     unit, v) row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c) gemm(product, body)
 ///     body(r, unit, numbers of the product); sums per row tile weight_gradients, column_sum,
-///     objective, update_all, clip_scale, advance with(activation, f)                 f(one
+///     objective, importance_bound, update_all, clip_scale, advance with(activation, f)                 f(one
 ///     activation): opened, or any of them in one kernel with<Law, K>(observe, law, f)
 ///     f(ObserveBody): for the parts present, or for any
 ///
@@ -37,6 +37,16 @@ struct OpsOn final : Ops {
   void run(const Objective& op) const override { on.objective(op); }
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
+  }
+  void run(const SampleManyGradient& op) const override {
+    on.map(op.q.rows, op.q.columns / 2, SampleManyGradientBody{op});
+  }
+  void run(const ImportanceBound& op) const override { on.importance_bound(op); }
+  void run(const UnitKl& op) const override {
+    on.row_sums(op.means.rows, op.q.rows, op.means, UnitKlBody{op});
+  }
+  void run(const FreeBits& op) const override {
+    on.row_sums(op.q.rows, op.means.rows, op.terms, FreeBitsBody{op});
   }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }

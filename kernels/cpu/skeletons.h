@@ -86,6 +86,7 @@ struct Skeletons {
   void weight_gradients(const WeightGradients&) const;
   void column_sum(const ColumnSum&) const;
   void objective(const Objective&) const;
+  void importance_bound(const ImportanceBound&) const;
   void update_all(const UpdateAll&) const;
   void clip_scale(const ClipScale&) const;
   void advance(const Advance&) const;

@@ -115,6 +115,11 @@ struct Skeletons {
 
   void objective(const Objective& op) const { run(objective_kernel, 1, sum_threads, 0, op); }
 
+  void importance_bound(const ImportanceBound& op) const {
+    const int lanes = lanes_for(op.samples);
+    run(importance_bound_kernel, rows_grid(op.data(), lanes), row_threads, 0, op, lanes);
+  }
+
   void update_all(const UpdateAll& op) const {
     constexpr std::size_t most = UpdateTable::most;
     for (std::size_t first = 0; first < op.updates.size(); first += most) {
