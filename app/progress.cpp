@@ -69,8 +69,9 @@ void ProgressLine::within(int epoch, const Means& now, long seen, double seconds
   if (!terminal_ || seconds <= 0 || seen <= 0) return;
   const double rate = double(seen) / seconds;
   const double left = double(epochs_ - epoch) * double(rows_) + double(rows_ - now.count);
-  rewrite(epoch, now.count, fmt::format("{}  {} data/s  ETA {}", means(now), short_count(rate),
-                                        duration(left / rate)));
+  rewrite(
+      epoch, now.count,
+      fmt::format("{}  {} data/s  ETA {}", means(now), short_count(rate), duration(left / rate)));
 }
 
 void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& valid,

@@ -156,7 +156,8 @@ class Training {
   std::string summary() const {
     const Json last = Json::parse(state_.history.back());
     std::string means;
-    for (const char* key : {"bound", "elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
+    for (const char* key :
+         {"bound", "elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
       if (!last.at(key).is_null())
         means +=
             fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key, last.at(key).get<double>());

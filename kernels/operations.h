@@ -43,7 +43,7 @@ struct Product {
 
 /// Every operation.  A program is a list of these.
 using Operation = std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill,
-                               Add, Objective, SampleMany, SampleManyGradient, ImportanceBound, UnitKl,
-                               FreeBits, UpdateAll, ClipScale, Advance>;
+                               Add, Objective, SampleMany, SampleManyGradient, ImportanceBound,
+                               UnitKl, FreeBits, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

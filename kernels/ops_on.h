@@ -9,7 +9,7 @@ namespace elbo {
 ///     map_rows<Body>(rows, units, in, body)   v = in's Body::width numbers at the unit; body(r,
 ///     unit, v) row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c) gemm(product, body)
 ///     body(r, unit, numbers of the product); sums per row tile weight_gradients, column_sum,
-///     objective, importance_bound, update_all, clip_scale, advance with(activation, f)                 f(one
+///     objective, importance_bound, update_all, clip_scale, advance with(activation, f) f(one
 ///     activation): opened, or any of them in one kernel with<Law, K>(observe, law, f)
 ///     f(ObserveBody): for the parts present, or for any
 ///

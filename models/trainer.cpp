@@ -28,10 +28,8 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
 std::unique_ptr<Step> Trainer::make_step(int rows) {
   return std::make_unique<Step>(batches_.device(), [&] {
     const Tensor x = batches_.next(rows);
-    const Noise noise{.seed = options_.seed,
-                      .batch = batches_.batch(),
-                      .samples = options_.samples,
-                      .given = {}};
+    const Noise noise{
+        .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
     const Terms terms = model_(x, noise);
     const Scale gain{.factor = -1}, counted{.factor = 0};
     const Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
@@ -70,8 +68,8 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
     device_sums_.read(sums_.data(), sums_.size());
     const bool finite =
         std::all_of(sums_.begin(), sums_.end(), [](double sum) { return std::isfinite(sum); });
-    require(finite, "training: the loss of epoch ",
-            epoch_ + 1, " is not finite at step ", step_, "; a smaller learning rate may help");
+    require(finite, "training: the loss of epoch ", epoch_ + 1, " is not finite at step ", step_,
+            "; a smaller learning rate may help");
     return means();
   };
   auto last_look = Clock::now();

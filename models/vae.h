@@ -5,8 +5,8 @@
 namespace elbo {
 
 /// The two terms of the evidence lower bound, in nats: log_likelihood [B·S,1], S = noise.samples
-/// draws a datum, and kl [B,1].  A model without a posterior has no kl; where there is another bound
-/// [B,1] to train, the two are only counted.
+/// draws a datum, and kl [B,1].  A model without a posterior has no kl; where there is another
+/// bound [B,1] to train, the two are only counted.
 struct Terms {
   Tensor log_likelihood, kl, bound{};
 };

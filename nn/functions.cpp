@@ -90,8 +90,8 @@ Tensor free_bits(const Tensor& kl, Real nats) {
       call->unit_kl = made(kl, {call->q.columns() / 2, 1}, false);
       call->floored = made(kl, kl.shape(), true);
       program.add(UnitKl{program.use(call->q), call->unit_kl.matrix()});
-      program.add(FreeBits{program.use(call->q), call->unit_kl.matrix(), call->floored.matrix(),
-                           nats});
+      program.add(
+          FreeBits{program.use(call->q), call->unit_kl.matrix(), call->floored.matrix(), nats});
       return call->floored;
     }
   fail("free_bits: kl is not a posterior's KL, with a gradient, of the program that is recorded");

@@ -27,11 +27,11 @@ Sampled sample_posterior(const Tensor& q, const Noise&);
 /// The KL alone.
 Tensor posterior_kl(const Tensor& q);
 
-/// The KL with `nats` free in each latent unit: a unit whose mean over the batch is at or below them
-/// counts as so many, without a gradient.  kl [B,1]  →  [B,1], whose mean is
-/// Σ_units max(nats, mean KL of the unit).
-/// Errors: kl was not made by a function above, from a tensor with a gradient, in this program.
-/// Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow (2016).
+/// The KL with `nats` free in each latent unit: a unit whose mean over the batch is at or below
+/// them counts as so many, without a gradient.  kl [B,1]  →  [B,1], whose mean is Σ_units max(nats,
+/// mean KL of the unit). Errors: kl was not made by a function above, from a tensor with a
+/// gradient, in this program. Source: Kingma et al., Improving Variational Inference with Inverse
+/// Autoregressive Flow (2016).
 Tensor free_bits(const Tensor& kl, Real nats);
 
 /// Σ_c log p(x(b,c) | theta(b,c)) in nats.  x [B,C]  theta [B·S,K·C], the K of a scalar side by
@@ -49,8 +49,9 @@ struct Term {
 };
 
 /// Σ_i weight_i · mean(term_i), in nats per datum  →  [1,1].  The tensor to call backward() on.
-/// totals, when given, is device memory for one double a term and one for the rows of the first: running sums.
-/// Errors: no term, more than Objective::most, rows that do not divide those of the first.
+/// totals, when given, is device memory for one double a term and one for the rows of the first:
+/// running sums. Errors: no term, more than Objective::most, rows that do not divide those of the
+/// first.
 Tensor objective(const std::vector<Term>&, double* totals = nullptr);
 
 struct Draws {
@@ -61,8 +62,8 @@ struct Draws {
 /// reparameterised (DReG), of less variance: Tucker et al. (2019).  The decoder's is the same.
 enum class Gradient { standard, dreg };
 
-/// S = noise.samples draws a datum: q [B,2D]  →  z [B·S,D] and log p(z) - log q(z|x) [B·S,1] in nats,
-/// row b·S + s.  With Gradient::dreg both must reach the loss through importance_bound alone.
+/// S = noise.samples draws a datum: q [B,2D]  →  z [B·S,D] and log p(z) - log q(z|x) [B·S,1] in
+/// nats, row b·S + s.  With Gradient::dreg both must reach the loss through importance_bound alone.
 /// Errors: shapes that do not fit; more than 2²⁴ samples a datum; rows that no int counts.
 Draws sample_many(const Tensor& q, const Noise&, Gradient = Gradient::standard);
 

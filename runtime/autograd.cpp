@@ -73,8 +73,7 @@ class Autograd {
     for (const Tensor& tensor : {call.log_p, call.log_ratio})
       if (tensor.tracked())
         write(tensor, [&](const Matrix& out) {
-          if (weights.tensor)
-            return program_.add(Add{.a = weights, .b = {}, .out = out});
+          if (weights.tensor) return program_.add(Add{.a = weights, .b = {}, .out = out});
           weights = out;
           program_.add(ImportanceBound{.log_p = matrix(call.log_p),
                                        .log_ratio = matrix(call.log_ratio),

@@ -104,8 +104,7 @@ void Skeletons::importance_bound(const ImportanceBound& op) const {
     if (op.bound.present()) op.bound(b, 0) = Real(most + std::log(total / op.samples));
     if (!op.weights.present()) return;
     const Real share = Real(op.weight(b) / total);
-    for (int r = first; r < end; ++r)
-      op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
+    for (int r = first; r < end; ++r) op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
   });
 }
 

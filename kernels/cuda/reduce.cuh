@@ -189,8 +189,7 @@ __global__ void __launch_bounds__(row_threads)
   }
   most = across_row(most, lanes, [](Real a, Real b) { return a > b ? a : b; });
   Real total = 0;
-  for (int r = first + place.lane; r < end; r += lanes)
-    total += elbo::exp(op.log_weight(r) - most);
+  for (int r = first + place.lane; r < end; r += lanes) total += elbo::exp(op.log_weight(r) - most);
   total = across_row(total, lanes, [](Real a, Real b) { return a + b; });
   if (!mine) return;
   if (place.lane == 0 && op.bound.present())

@@ -23,8 +23,8 @@ struct WarmUp {
   }
 };
 
-/// In cycles of `period` steps: rises linearly from 0 to `value` over the first `ramp` part of each,
-/// then stays.  Fu et al., Cyclical Annealing Schedule (2019), equations 6 to 8.
+/// In cycles of `period` steps: rises linearly from 0 to `value` over the first `ramp` part of
+/// each, then stays.  Fu et al., Cyclical Annealing Schedule (2019), equations 6 to 8.
 struct Cyclical {
   Real value = 1;
   std::uint64_t period = 1;

@@ -81,9 +81,9 @@ struct SampleManyGradientBody {
 ///     log w = log_p + log_ratio              bound = log 1/S Σ_s w_s
 ///     weights = weight · w_s / Σ w           the weight being upstream(b) or one scale for all
 ///
-/// log_p, log_ratio [B·S,n], a row's sum counting  →  bound [B,1] in nats, weights [B·S,1].  What is
-/// absent is not computed.  Any log w below overflow, of which one a datum is finite.
-/// Source: Burda et al., Importance Weighted Autoencoders (2016), equations 8 and 14.
+/// log_p, log_ratio [B·S,n], a row's sum counting  →  bound [B,1] in nats, weights [B·S,1].  What
+/// is absent is not computed.  Any log w below overflow, of which one a datum is finite. Source:
+/// Burda et al., Importance Weighted Autoencoders (2016), equations 8 and 14.
 struct ImportanceBound {
   Matrix log_p, log_ratio, bound, upstream, weights;
   Scale scale;

@@ -93,15 +93,15 @@ std::vector<Case> cases() {
                        return Built{e, {e.out}, {}};
                      }});
   }
-  all.push_back({"latent, backward, with free bits", false, 1,
-                 [](Memory& memory, int rows, int units, int) {
-                   LatentGradient e{.floor = Real(0.4)};
-                   e.q = memory.put(uniform(rows, 2 * units, 24));
-                   e.means = memory.put(uniform(units, 1, 20, 0, 1));
-                   e.out = memory.out(rows, 2 * units);
-                   e.scale = scale(memory), e.noise = noise(memory, rows, units, false);
-                   return Built{e, {e.out}, {}};
-                 }});
+  all.push_back(
+      {"latent, backward, with free bits", false, 1, [](Memory& memory, int rows, int units, int) {
+         LatentGradient e{.floor = Real(0.4)};
+         e.q = memory.put(uniform(rows, 2 * units, 24));
+         e.means = memory.put(uniform(units, 1, 20, 0, 1));
+         e.out = memory.out(rows, 2 * units);
+         e.scale = scale(memory), e.noise = noise(memory, rows, units, false);
+         return Built{e, {e.out}, {}};
+       }});
   all.push_back({"latent, terms alone", true, 2, [](Memory& memory, int rows, int, int parts) {
                    SampleLatent e;
                    e.terms = memory.out(rows, parts);
@@ -444,7 +444,8 @@ TEST(ImportanceBound, is_the_log_of_the_mean_weight_and_its_weights_add_up) {
           const Values weighted = memory.get(op.weights);
           const double factor = double(Real(-0.25) * (Real(0.5) * (Real(7) / Real(10))));
 
-          // A log weight is a sum of up to four numbers; what it errs by is a weight's relative error.
+          // A log weight is a sum of up to four numbers; what it errs by is a weight's relative
+          // error.
           const double largest = 100.0 * parts + 9;
           const double error = tolerance::sum(parts + 1, largest) + tolerance::formula(6, 1);
           for (int b = 0; b < data; ++b) {

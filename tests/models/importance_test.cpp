@@ -113,7 +113,8 @@ TEST(DoublyReparameterised, gradient_has_the_expectation_of_the_standard_one) {
                doubly = over(grid, samples, Gradient::dreg);
     // And both are the slope of the bound itself, by differences that err by h² times its third
     // derivative, below 1, and by the roundings of two sums of bounds of about 2 nats.
-    const double h = 1e-4, error = h * h + tolerance::sum_in_double(double(grid.weight.size()), 2) / h;
+    const double h = 1e-4,
+                 error = h * h + tolerance::sum_in_double(double(grid.weight.size()), 2) / h;
     const auto bound = [&](double m, double s) {
       return grid(over(grid, samples, Gradient::standard, Real(m), Real(s)).bounds);
     };
