@@ -51,6 +51,7 @@ using Operation =
     std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Drop,
                  NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
                  SumSlopes, LogTotals, Rates, RatesGradient, Transform, Objective, SampleMany,
-                 AggregatePosterior, UpdateAll, ClipScale, Advance>;
+                 SampleManyGradient, ImportanceBound, UnitKl, FreeBits, AggregatePosterior,
+                 UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

@@ -5,14 +5,18 @@ namespace elbo {
 
 /// The table of operations on one device, in terms of its skeletons:
 ///
-///     map(rows, columns, body)           body(r, c)
-///     map_rows(in, body)                 body(r, unit, v), v = in's Body::width numbers at the
-///     unit row_sums(rows, columns, out, body) out(r, 0) = Σ_c body(r, c) row_pass(rows, columns,
-///     body)      body(r, team): several passes over a row column_pass(columns, body) body(team):
-///     several passes over columns gemm(product, body)                body(r, unit, numbers of the
-///     product); sums per row tile weight_gradients, column_sum, objective, update_all, clip_scale,
-///     advance with(activation, f)                f(one activation): opened, or any of them in one
-///     kernel with<Law, K>(observe, law, f)      f(ObserveBody): for the parts present, or for any
+// clang-format off
+///     map(rows, columns, body)            body(r, c)
+///     map_rows(in, body)                  body(r, unit, v), v = in's Body::width numbers at the unit
+///     row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c)
+///     row_pass(rows, columns, body)       body(r, team): several passes over a row
+///     column_pass(columns, body)          body(team): several passes over columns
+///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
+///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
+///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
+///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
+///     clip_scale, advance
+// clang-format on
 ///
 /// A team is what works on one row, or on some adjacent columns.  Every team calls the same in the
 /// same order; f gives the terms of entry i (of column c):
@@ -94,6 +98,16 @@ struct OpsOn final : Ops {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
   }
   void run(const AggregatePosterior& op) const override { on.aggregate_posterior(op); }
+  void run(const SampleManyGradient& op) const override {
+    on.map(op.q.rows, op.q.columns / 2, SampleManyGradientBody{op});
+  }
+  void run(const ImportanceBound& op) const override { on.importance_bound(op); }
+  void run(const UnitKl& op) const override {
+    on.row_sums(op.means.rows, op.q.rows, op.means, UnitKlBody{op});
+  }
+  void run(const FreeBits& op) const override {
+    on.row_sums(op.q.rows, op.means.rows, op.terms, FreeBitsBody{op});
+  }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }
   void run(const Advance& op) const override { on.advance(op); }

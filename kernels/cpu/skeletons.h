@@ -215,6 +215,7 @@ struct Skeletons {
   void column_sum(const ColumnSum&) const;
   void objective(const Objective&) const;
   void aggregate_posterior(const AggregatePosterior&) const;
+  void importance_bound(const ImportanceBound&) const;
   void update_all(const UpdateAll&) const;
   void clip_scale(const ClipScale&) const;
   void advance(const Advance&) const;

@@ -34,10 +34,10 @@ struct Forms<LatentGradientBody> {
 
 /// The likelihoods that get kernels of their own.
 template <class Law>
-constexpr bool is_common = std::is_same_v<Law, Bernoulli> || std::is_same_v<Law, Gaussian> ||
-                           std::is_same_v<Law, FixedGaussian> ||
-                           std::is_same_v<Law, NegativeBinomial> ||
-                           std::is_same_v<Law, ZeroInflatedNegativeBinomial>;
+constexpr bool is_common =
+    std::is_same_v<Law, Bernoulli> || std::is_same_v<Law, Gaussian> ||
+    std::is_same_v<Law, FixedGaussian> || std::is_same_v<Law, NegativeBinomial> ||
+    std::is_same_v<Law, ZeroInflatedNegativeBinomial>;
 
 /// The skeletons as CUDA kernels, in the order of their stream.
 ///
@@ -144,6 +144,10 @@ struct Skeletons {
   void aggregate_posterior(const AggregatePosterior& op) const {
     const int groups = tiling::divide_up(op.z.rows, aggregate_rows);
     run(aggregate_kernel, unsigned(groups * (op.z.columns + 1)), aggregate_threads, 0, op);
+  }
+  void importance_bound(const ImportanceBound& op) const {
+    const int lanes = lanes_for(op.samples);
+    run(importance_bound_kernel, rows_grid(op.data(), lanes), row_threads, 0, op, lanes);
   }
 
   void update_all(const UpdateAll& op) const {

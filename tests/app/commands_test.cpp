@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/npy.h"
 #include "kernels/math/philox.h"
@@ -38,6 +39,42 @@ TEST(Train, leaves_everything_that_a_run_should_hold) {
   EXPECT_NEAR(first.at("elbo").get<double>(),
               first.at("log_likelihood").get<double>() - first.at("kl").get<double>(), 1e-9);
   EXPECT_TRUE(first.contains("valid_elbo"));
+}
+
+TEST(Train, for_the_importance_weighted_bound_says_it_beside_the_elbo) {
+  const TemporaryFolder folder;
+  const Outcome trained =
+      run(folder, train("r", {"--objective", "iwae", "--samples", "5", "--lr", "0.01"}, 8));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  EXPECT_NE(trained.error.find("IWAE"), std::string::npos) << trained.error;
+  EXPECT_NE(trained.out.find("bound"), std::string::npos) << trained.out;
+  const std::string metrics = content_of(folder / "r/metrics.jsonl");
+  const Json first = Json::parse(metrics.substr(0, metrics.find('\n')));
+  const Json last = Json::parse(metrics.substr(metrics.rfind('\n', metrics.size() - 2) + 1));
+  EXPECT_EQ(last.at("epoch"), 8);
+  EXPECT_GT(last.at("bound").get<double>(), first.at("bound").get<double>() + 20);
+  EXPECT_GT(last.at("bound").get<double>(), last.at("elbo").get<double>());
+  const std::string config = content_of(folder / "r/config.toml");
+  EXPECT_NE(config.find("objective = \"iwae\""), std::string::npos) << config;
+  EXPECT_NE(config.find("samples = 5"), std::string::npos) << config;
+  const Outcome plan = run(folder, {"info", "r", "--plan"});
+  EXPECT_NE(plan.out.find("importance-weighted bound, weights"), std::string::npos) << plan.out;
+}
+
+TEST(Train, weighs_the_kl_in_cycles_and_leaves_free_bits_of_it) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--beta-cycles", "2", "--free-bits", "0.5"}, 4)).status, 0);
+  // 24 steps, 12 a cycle: an epoch of 6 ends after 5, 11, 17 and 23 steps.
+  std::istringstream lines(content_of(folder / "r/metrics.jsonl"));
+  for (const double beta : {5.0 / 6, 1.0, 5.0 / 6, 1.0}) {
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    const Json metrics = Json::parse(line);
+    EXPECT_NEAR(metrics.at("beta").get<double>(), beta, 1e-6);
+    EXPECT_TRUE(metrics.at("bound").is_null());
+    EXPECT_NEAR(metrics.at("elbo").get<double>(),
+                metrics.at("log_likelihood").get<double>() - metrics.at("kl").get<double>(), 1e-9);
+  }
 }
 
 TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
