@@ -108,7 +108,7 @@ int run(const EvaluateCommand& c) {
     data = data.slice(0, c.limit);
     chosen.words = fmt::format("the first {} of {}", c.limit, chosen.words);
   }
-  model.check_data(data);
+  data = model.taken(std::move(data));
   Batches batches(device, data, 0);
 
   Evaluation e{.means = evaluate(model, batches, c.seed),

@@ -23,7 +23,7 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   data.columns = config.observed;
   data.floats.resize(std::size_t(data.rows) * data.columns);
   Batches batches(device, data, 0);
-  const Trainer trainer([&](const Tensor& x, const Noise& noise) { return model(x, noise); },
+  const Trainer trainer([&](const Tensor& x, const Pass& pass) { return model(x, pass); },
                         model.parameters(), batches, training_options(train, data.rows));
   return trainer.program().describe();
 }
@@ -36,7 +36,7 @@ int run(const InfoCommand& c) {
   const Model model(Device::cpu(), stored.config, 0);
   long parameters = 0;
   for (const Parameter& p : model.parameters())
-    parameters += long(p.tensor.rows()) * p.tensor.columns();
+    if (p.trained) parameters += long(p.tensor.rows()) * p.tensor.columns();
 
   const Json config = settings(stored_command(folder));
   for (const auto& [key, value] : config.items())

@@ -108,6 +108,10 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add("--activation", c.model.activation, "between layers")->check(one_of(activation_names()));
   add("--norm", c.model.norm, "after hidden layers: none, batch or layer")
       ->check(one_of({"none", "batch", "layer"}));
+  add("--norm-epsilon", c.model.norm_epsilon, "added to a norm's variance")
+      ->check(number_from(0, false));
+  add("--norm-momentum", c.model.norm_momentum, "of a batch norm's running estimates")
+      ->check(number_from(0, true));
   add("--dropout", c.model.dropout, "share of the encoder's hidden units dropped in training")
       ->check(number_from(0, true));
   add("--input", c.model.input,
@@ -183,8 +187,9 @@ void apply_config(CLI::App* command, const std::string& path) {
 /// Lopez et al. (2018) and scvi-tools' defaults: one hidden layer of 128 units, 10 latent units.
 void apply_scvi(CLI::App* command) {
   const std::pair<const char*, const char*> words[] = {
-      {"--likelihood", "zinb"}, {"--rates", "library"}, {"--input", "log1p"}, {"--norm", "batch"},
-      {"--dropout", "0.1"},     {"--hidden", "128"},    {"--latent", "10"}};
+      {"--likelihood", "zinb"}, {"--rates", "library"},      {"--input", "log1p"},
+      {"--norm", "batch"},      {"--norm-epsilon", "0.001"}, {"--norm-momentum", "0.01"},
+      {"--dropout", "0.1"},     {"--hidden", "128"},         {"--latent", "10"}};
   for (const auto& [name, value] : words) {
     CLI::Option* const option = command->get_option(name);
     if (option->count() > 0) continue;
@@ -229,7 +234,7 @@ void check_words_that_belong_together(const TrainCommand& c) {
   one.observed = 1;
   if (one.classes == 0) one.classes = 2;  // the data will tell
   try {
-    observation(one);
+    observation(one), encoder_input(one);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }

@@ -41,7 +41,7 @@ class Training {
         options_(training_options(c, data_.train.rows)),
         batches_(device, data_.train, c.seed),
         metrics_(folder_),
-        trainer_([this](const Tensor& x, const Noise& noise) { return model_(x, noise); },
+        trainer_([this](const Tensor& x, const Pass& pass) { return model_(x, pass); },
                  model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
     require_no_empty_column(data_.train);
@@ -116,7 +116,7 @@ class Training {
       if (model_.variational())
         write_samples(folder_.path(RunDirectory::samples).string(), model_, shown.image_height,
                       shown.image_width, command_.seed);
-      write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), shown,
+      write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), model_, shown,
                             reconstruct(model_, batches, most_reconstructed));
     }
     Report report{
@@ -128,7 +128,7 @@ class Training {
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
         .device = batches_.device().backend().description()};
     for (const Parameter& p : model_.parameters())
-      report.parameters += long(p.tensor.rows()) * p.tensor.columns();
+      if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();
     report.rows = data_.train.rows;
     report.valid_rows = data_.valid ? data_.valid->rows : 0;
     write_report(folder_, report);
@@ -158,6 +158,14 @@ class Training {
   static ModelConfig config_for(const TrainCommand& c, const Dataset& data) {
     ModelConfig config = c.model;
     config.observed = data.columns;
+    if (config.likelihood == "categorical" && config.classes == 0) {
+      float largest = 1;
+      for (const float x : data.values()) largest = std::max(largest, x);
+      config.classes = int(std::min(largest, 65535.f)) + 1;
+    }
+    if (config.input == "auto" && data.missing() > 0 && !encoder_input(config))
+      config.input = "masked";
+    if (rates_of(config) != RateScale::plain) config.total = typical_total(data);
     return config;
   }
 

@@ -49,7 +49,7 @@ Training::Training(const Device& device, const Case& which, Options options) : b
       device,
       [&] {
         const Noise noise{.seed = 0, .batch = batches_->batch(), .given = {}};
-        const Terms terms = (*model_)(batches_->next(batch_), noise);
+        const Terms terms = (*model_)(batches_->next(batch_), {.training = true, .noise = noise});
         const Scale beta{.schedule = Constant{1}, .state = batches_->progress().state()};
         backward(
             objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, beta}}, totals_->data()));
@@ -72,7 +72,7 @@ void Training::run(int steps) {
 long Training::parameters() const {
   long count = 0;
   for (const Parameter& p : model_->parameters())
-    count += long(p.tensor.rows()) * p.tensor.columns();
+    if (p.trained) count += long(p.tensor.rows()) * p.tensor.columns();
   return count;
 }
 

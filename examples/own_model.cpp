@@ -20,7 +20,7 @@ int main() {
   constexpr int rows = 64;
   Step step(device, [&] {
     const Noise noise{.seed = 1, .batch = batches.batch()};
-    const Terms terms = model(batches.next(rows), noise);
+    const Terms terms = model(batches.next(rows), {.training = true, .noise = noise});
     const Scale warm_up{.schedule = WarmUp{1, 64}, .state = batches.progress().state()};
     backward(
         objective({{terms.log_likelihood, {.factor = -1}}, {terms.kl, warm_up}}, totals.data()));

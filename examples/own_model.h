@@ -13,8 +13,8 @@ struct ResidualVae {
         refine(device, hidden, hidden, elbo::Silu{}, random),
         output(device, hidden, observed, elbo::Identity{}, random) {}
 
-  elbo::Terms operator()(const elbo::Tensor& x, const elbo::Noise& noise) const {
-    const auto [z, kl] = sample_posterior(posterior(inner(x)), noise);
+  elbo::Terms operator()(const elbo::Tensor& x, const elbo::Pass& pass) const {
+    const auto [z, kl] = sample_posterior(posterior(inner(x)), pass.noise);
     const elbo::Tensor h = widen(z);
     return {log_prob(elbo::Bernoulli{}, x, output(add(h, refine(h)))), kl};
   }

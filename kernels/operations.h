@@ -3,11 +3,15 @@
 #include <vector>
 
 #include "kernels/ops/dense.h"
+#include "kernels/ops/dropout.h"
 #include "kernels/ops/gather.h"
 #include "kernels/ops/importance.h"
 #include "kernels/ops/latent.h"
+#include "kernels/ops/normalise.h"
+#include "kernels/ops/rates.h"
 #include "kernels/ops/reconstruction.h"
 #include "kernels/ops/reduce.h"
+#include "kernels/ops/transform.h"
 #include "kernels/ops/update.h"
 
 namespace elbo {
@@ -43,6 +47,8 @@ struct Product {
 
 /// Every operation.  A program is a list of these.
 using Operation = std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill,
-                               Add, Objective, SampleMany, UpdateAll, ClipScale, Advance>;
+                               Add, Drop, NormaliseColumns, NormaliseColumnsGradient, NormaliseRows,
+                               NormaliseRowsGradient, SumSlopes, LogTotals, Rates, RatesGradient,
+                               Transform, Objective, SampleMany, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

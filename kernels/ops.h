@@ -19,6 +19,16 @@ struct Ops {
   virtual void run(const RowSum&) const = 0;
   virtual void run(const Fill&) const = 0;
   virtual void run(const Add&) const = 0;
+  virtual void run(const Drop&) const = 0;
+  virtual void run(const NormaliseColumns&) const = 0;
+  virtual void run(const NormaliseColumnsGradient&) const = 0;
+  virtual void run(const NormaliseRows&) const = 0;
+  virtual void run(const NormaliseRowsGradient&) const = 0;
+  virtual void run(const SumSlopes&) const = 0;
+  virtual void run(const LogTotals&) const = 0;
+  virtual void run(const Rates&) const = 0;
+  virtual void run(const RatesGradient&) const = 0;
+  virtual void run(const Transform&) const = 0;
   virtual void run(const Objective&) const = 0;
   virtual void run(const SampleMany&) const = 0;
   virtual void run(const UpdateAll&) const = 0;

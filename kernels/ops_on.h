@@ -5,13 +5,24 @@ namespace elbo {
 
 /// The table of operations on one device, in terms of its skeletons:
 ///
-///     map(rows, columns, body)            body(r, c)
-///     map_rows<Body>(rows, units, in, body)   v = in's Body::width numbers at the unit; body(r,
-///     unit, v) row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c) gemm(product, body)
-///     body(r, unit, numbers of the product); sums per row tile weight_gradients, column_sum,
-///     objective, update_all, clip_scale, advance with(activation, f)                 f(one
-///     activation): opened, or any of them in one kernel with<Law, K>(observe, law, f)
-///     f(ObserveBody): for the parts present, or for any
+///     map(rows, columns, body)           body(r, c)
+///     map_rows(in, body)                 body(r, unit, v), v = in's Body::width numbers at the
+///     unit row_sums(rows, columns, out, body) out(r, 0) = Σ_c body(r, c) row_pass(rows, columns,
+///     body)      body(r, team): several passes over a row column_pass(columns, body) body(team):
+///     several passes over columns gemm(product, body)                body(r, unit, numbers of the
+///     product); sums per row tile weight_gradients, column_sum, objective, update_all, clip_scale,
+///     advance with(activation, f)                f(one activation): opened, or any of them in one
+///     kernel with<Law, K>(observe, law, f)      f(ObserveBody): for the parts present, or for any
+///
+/// A team is what works on one row, or on some adjacent columns.  Every team calls the same in the
+/// same order; f gives the terms of entry i (of column c):
+///
+///     of a row      sum(n, f) Σ_i f(i), a Vec      max(n, f)     each(n, f)     once(f)
+///     of columns    sum(n, f) Σ_i f(i, c), at (c)  per_column(f) f(c), at (c)
+///                   each(n, f)                     columns(f)    f(c) once a column
+///
+/// Sums have a fixed order, NaN passes through sum and max, and what one pass has written of an
+/// entry the next pass finds there if both call f for it with the same i.
 ///
 /// Variants are opened here, so that kernels see concrete types.
 template <class Device>
@@ -36,6 +47,46 @@ struct OpsOn final : Ops {
   }
   void run(const Fill& op) const override { on.map(op.out.rows, op.out.columns, FillBody{op}); }
   void run(const Add& op) const override { on.map(op.out.rows, op.out.columns, AddBody{op}); }
+  void run(const Drop& op) const override { on.map(op.out.rows, op.out.columns, DropBody{op}); }
+  void run(const NormaliseColumns& op) const override {
+    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
+      on.column_pass(op.y.columns, NormaliseColumnsBody<Act>{op, act});
+    });
+  }
+  void run(const NormaliseColumnsGradient& op) const override {
+    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
+      on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act>{op, act});
+    });
+  }
+  void run(const NormaliseRows& op) const override {
+    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
+      on.row_pass(op.y.rows, op.y.columns, NormaliseRowsBody<Act>{op, act});
+    });
+  }
+  void run(const NormaliseRowsGradient& op) const override {
+    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
+      on.row_pass(op.dx.rows, op.dx.columns, NormaliseRowsGradientBody<Act>{op, act});
+    });
+  }
+  void run(const SumSlopes& op) const override {
+    on.column_pass(op.slope.columns, SumSlopesBody{op});
+  }
+  void run(const LogTotals& op) const override {
+    on.row_pass(op.in.rows, op.in.columns, LogTotalsBody{op});
+  }
+  void run(const Rates& op) const override {
+    on.row_pass(op.out.rows, op.out.columns / op.parameters, RatesBody{op});
+  }
+  void run(const RatesGradient& op) const override {
+    on.row_pass(op.out.rows, op.out.columns / op.parameters, RatesGradientBody{op});
+  }
+  void run(const Transform& op) const override {
+    std::visit(
+        [&]<class Kind>(const Kind& kind) {
+          on.map(op.in.rows, op.in.columns, TransformBody<Kind>{op, kind});
+        },
+        op.kind);
+  }
   void run(const Objective& op) const override { on.objective(op); }
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});

@@ -43,6 +43,13 @@ struct Noise {
     return Philox::at(std::uint32_t(unit) / 4, batch.datum(row / samples), stream << 24 | sample,
                       batch.epoch(), seed);
   }
+  /// One word of the block by selection, not by an index: a loop over units is vectorised.
+  HD std::uint32_t word(int row, int unit) const {
+    const Philox b = block(row, unit);
+    const std::uint32_t low = unit & 1 ? b.word[1] : b.word[0];
+    const std::uint32_t high = unit & 1 ? b.word[3] : b.word[2];
+    return unit & 2 ? high : low;
+  }
   HD Real normal(int row, int unit) const {
     return given.present() ? given(row, unit) : block(row, unit).normal(unit % 4);
   }

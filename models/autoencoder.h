@@ -8,24 +8,26 @@ namespace elbo {
 /// layers the optimum spans the principal components (Baldi & Hornik 1989).
 struct Autoencoder {
   Mlp encoder, decoder;
-  Likelihood likelihood;
-  Tensor log_variance;
+  DataModel data;
 
   Autoencoder(const Device&, const ModelConfig&, Initialiser&);
   Autoencoder(const Device& device, const ModelConfig& config,
               Initialiser&& initialiser = Initialiser(0))
       : Autoencoder(device, config, initialiser) {}
 
-  Tensor encode(const Tensor& x) const { return encoder(x); }  // [B,D]
-  Tensor decode(const Tensor& z) const { return decoder(z); }
-  Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
-    return log_prob(likelihood, x, theta, log_variance);
+  /// [B,D]
+  Tensor encode(const Tensor& x, const Pass& pass = {}) const {
+    return encoder(data.seen(x), pass);
   }
-  Terms operator()(const Tensor& x, const Noise&) const {
-    return {log_likelihood(x, decode(encode(x))), {}};
+  Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
+  Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
+    return data.log_likelihood(x, theta);
+  }
+  Terms operator()(const Tensor& x, const Pass& pass) const {
+    return {log_likelihood(x, decode(encode(x, pass), pass)), {}};
   }
   void parts(auto visit) {
-    visit("encoder", encoder), visit("decoder", decoder), visit("log_variance", log_variance);
+    visit("encoder", encoder), visit("decoder", decoder), visit(data.side_name, data.side);
   }
 };
 

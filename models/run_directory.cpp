@@ -18,12 +18,13 @@ constexpr const char* own_files[] = {
     RunDirectory::checkpoint,  RunDirectory::metrics_csv,     RunDirectory::metrics_jsonl,
     RunDirectory::samples,     RunDirectory::reconstructions, RunDirectory::report};
 
-/// The three arrays that a checkpoint keeps of parameter i.
+/// The arrays that a checkpoint keeps of parameter i: three, or a buffer alone.
 std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
   const Parameter& p = optimizer.parameters()[i];
+  if (!p.trained) return {p};
   return {p,
-          {"first_moment." + p.name, optimizer.first_moment(i), p.interleave},
-          {"second_moment." + p.name, optimizer.second_moment(i), p.interleave}};
+          {"first_moment." + p.name, optimizer.first_moment(i), p.interleave, true, p.flat},
+          {"second_moment." + p.name, optimizer.second_moment(i), p.interleave, true, p.flat}};
 }
 
 /// Removes a file and what a killed process left of it under temporary names.

@@ -27,7 +27,7 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
   return std::make_unique<Step>(batches_.device(), [&] {
     const Tensor x = batches_.next(rows);
     const Noise noise{.seed = options_.seed, .batch = batches_.batch(), .given = {}};
-    const Terms terms = model_(x, noise);
+    const Terms terms = model_(x, {.training = true, .noise = noise});
     std::vector<Term> weighted{{terms.log_likelihood, {.factor = -1}}};
     if (terms.kl)
       weighted.push_back(

@@ -24,19 +24,19 @@ struct Means {
   long count = 0;
 };
 
-/// Trains any model: something that maps a batch and its noise to the terms of the bound.
+/// Trains any model: something that maps a batch and how it is run to the terms of the bound.
 ///
 /// The step is recorded and planned once a batch size (the last batch of an epoch may be smaller);
 /// nothing of it passes through the host.
 class Trainer {
  public:
-  using Function = std::function<Terms(const Tensor& x, const Noise&)>;
+  using Function = std::function<Terms(const Tensor& x, const Pass&)>;
 
   Trainer(Function model, std::vector<Parameter>, Batches&, const TrainingOptions&);
   /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
   template <class M>
   Trainer(M& model, Batches& batches, const TrainingOptions& options)
-      : Trainer([&model](const Tensor& x, const Noise& noise) { return model(x, noise); },
+      : Trainer([&model](const Tensor& x, const Pass& pass) { return model(x, pass); },
                 elbo::parameters(model), batches, options) {}
 
   /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred

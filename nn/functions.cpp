@@ -1,5 +1,7 @@
 #include "nn/functions.h"
 
+#include <cmath>
+
 #include "runtime/error.h"
 
 namespace elbo {
@@ -92,6 +94,136 @@ Tensor add(const Tensor& a, const Tensor& b, Real alpha, Real beta) {
   const Tensor out = made(a, a.shape(), a.tracked() || b.tracked());
   program.add(Add{program.use(a), program.use(b), out.matrix(), alpha, beta});
   if (out.tracked()) program.tape.push_back(AddCall{a, b, out, alpha, beta});
+  return out;
+}
+
+DropoutMask dropout_mask(double probability, const Noise& noise, int layer) {
+  constexpr int samples = 1 << 16;
+  require(probability >= 0 && probability < 1, "dropout: the probability is ", probability,
+          ", expected at least 0 and less than 1");
+  require(layer >= 0 && layer < 256, "dropout: layer ", layer, ", expected 0 to 255");
+  require(
+      noise.samples > 0 && noise.first_sample >= 0 && noise.first_sample + noise.samples <= samples,
+      "dropout: samples ", noise.first_sample, " to ", noise.first_sample + noise.samples,
+      ", expected at most ", samples);
+  DropoutMask mask{.dropped = std::uint32_t(std::llround(std::ldexp(probability, 32))),
+                   .scale = Real(1 / (1 - probability)),
+                   .noise = noise};
+  mask.noise.stream = std::uint32_t(Stream::dropout);
+  mask.noise.first_sample += layer * samples;
+  mask.noise.given = {};
+  return mask;
+}
+
+Tensor dropout(const Tensor& x, const DropoutMask& mask) {
+  Program& program = program_of(x, "dropout", "x");
+  if (!mask.present()) return x;
+  const Tensor y = made(x, x.shape(), x.tracked());
+  program.add(Drop{program.use(x), y.matrix(), mask});
+  if (y.tracked()) program.tape.push_back(DropCall{x, y, mask});
+  return y;
+}
+
+namespace {
+
+void require_row(const Tensor& t, const Tensor& x, const char* function, const char* name) {
+  const Shape expected{1, x.columns()};
+  require(t && t.shape() == expected, function, ": ", name, " is ", t ? t.shape() : Shape{0, 0},
+          ", expected ", expected, " as x is ", x.shape());
+}
+
+/// Makes a normalisation's call, whose statistics have that shape; `add` appends its operation.
+template <class F>
+Tensor normalised(NormCall call, Shape statistics, const NormOptions& options, F&& add) {
+  Program& program = Program::current(call.x.device());
+  const bool tracked = call.x.tracked() || call.gamma.tracked() || call.beta.tracked();
+  call.mean = made(call.x, statistics, false), call.inverse = made(call.x, statistics, false);
+  call.y = made(call.x, call.x.shape(), tracked);
+  call.activation = options.activation, call.mask = options.mask;
+  add(program,
+      Norm{program.use(call.x), program.use(call.gamma), program.use(call.beta), call.mean.matrix(),
+           call.inverse.matrix(), options.epsilon, options.activation, options.mask},
+      call.y.matrix());
+  if (tracked) program.tape.push_back(call);
+  return call.y;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const Tensor& running_mean, const Tensor& running_variance, bool training,
+                  Real momentum, const NormOptions& options) {
+  program_of(x, "batch_norm", "x");
+  require_row(gamma, x, "batch_norm", "gamma"), require_row(beta, x, "batch_norm", "beta");
+  require_row(running_mean, x, "batch_norm", "running_mean");
+  require_row(running_variance, x, "batch_norm", "running_variance");
+  require(!training || x.rows() > 1, "batch_norm: x is ", x.shape(),
+          ", expected at least 2 rows in training: one has no variance");
+  return normalised(
+      {.of = training ? NormCall::Of::batch : NormCall::Of::estimates,
+       .x = x,
+       .gamma = gamma,
+       .beta = beta},
+      {1, x.columns()}, options, [&](Program& program, const Norm& norm, const Matrix& y) {
+        program.add(NormaliseColumns{norm, program.use(running_mean), program.use(running_variance),
+                                     y, momentum, training});
+      });
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const NormOptions& options) {
+  program_of(x, "layer_norm", "x");
+  require_row(gamma, x, "layer_norm", "gamma"), require_row(beta, x, "layer_norm", "beta");
+  return normalised({.of = NormCall::Of::row, .x = x, .gamma = gamma, .beta = beta}, {x.rows(), 1},
+                    options, [](Program& program, const Norm& norm, const Matrix& y) {
+                      program.add(NormaliseRows{norm, y});
+                    });
+}
+
+Tensor log_totals(const Tensor& x) {
+  Program& program = program_of(x, "log_totals", "x");
+  require(!x.tracked(), "log_totals: x is tracked, but this function has no gradient");
+  const Tensor out = made(x, {x.rows(), 1}, false);
+  program.add(LogTotals{program.use(x), out.matrix()});
+  return out;
+}
+
+namespace {
+
+Tensor rates(const Tensor& theta, int parameters, const Tensor& log_size, bool softmax,
+             const char* function) {
+  Program& program = program_of(theta, function, "theta");
+  require(parameters > 0 && theta.columns() % parameters == 0, function, ": theta is ",
+          theta.shape(), ", expected whole scalars of ", parameters, " columns");
+  require(log_size && log_size.columns() == 1 && theta.rows() % log_size.rows() == 0, function,
+          ": the logarithm of the size is ", log_size ? log_size.shape() : Shape{0, 0},
+          ", expected ", Shape{theta.rows(), 1}, ", or one row for each so many of theta");
+  require(!log_size.tracked(), function, ": the size is tracked, but it has no gradient");
+  const Tensor out = made(theta, theta.shape(), theta.tracked());
+  const Tensor log_sum = softmax ? made(theta, {theta.rows(), 1}, false) : Tensor();
+  program.add(Rates{program.use(theta), program.use(log_size),
+                    softmax ? log_sum.matrix() : Matrix{}, out.matrix(), parameters, softmax,
+                    theta.rows() / log_size.rows()});
+  if (theta.tracked()) program.tape.push_back(RatesCall{theta, log_sum, out, parameters, softmax});
+  return out;
+}
+
+}  // namespace
+
+Tensor library_rates(const Tensor& theta, int parameters, const Tensor& log_library) {
+  return rates(theta, parameters, log_library, true, "library_rates");
+}
+
+Tensor size_factor_rates(const Tensor& theta, int parameters, const Tensor& log_size) {
+  return rates(theta, parameters, log_size, false, "size_factor_rates");
+}
+
+Tensor transform(const Tensor& x, const InputTransform& kind) {
+  Program& program = program_of(x, "transform", "x");
+  require(!x.tracked(), "transform: x is tracked, but data have no gradient");
+  require(width_of(kind) > 0, "transform: ", width_of(kind), " classes, expected at least 1");
+  const Tensor out = made(x, {x.rows(), x.columns() * width_of(kind)}, false);
+  program.add(Transform{program.use(x), out.matrix(), kind});
   return out;
 }
 

@@ -42,6 +42,54 @@ struct Term {
 /// Errors: no term, more than Objective::most, rows that differ.
 Tensor objective(const std::vector<Term>&, double* totals = nullptr);
 
+/// What dropout with that probability keeps of a layer: a function of the noise's counters and of
+/// `layer`, which sets the layers of a model apart; it depends neither on the batch nor on the
+/// device.  Row r is sample r % S of datum r / S, S = noise.samples.
+/// Errors: a probability outside [0, 1); a layer outside 0 … 255; more than 2¹⁶ samples.
+DropoutMask dropout_mask(double probability, const Noise&, int layer = 0);
+
+/// x with each entry dropped, or kept and scaled by 1 / (1 - p);  x itself if nothing is dropped.
+Tensor dropout(const Tensor& x, const DropoutMask&);
+
+/// What a normalisation does besides:  y = m · activation(γ x̂ + β), x̂ = (x - μ) / √(σ² + ε).
+struct NormOptions {
+  Real epsilon = Real(1e-5);
+  Activation activation = Identity{};
+  DropoutMask mask = {};
+};
+
+/// Batch normalisation, PyTorch's BatchNorm1d.  x [B,C]; the others [1,C]  →  [B,C]
+///
+/// In training, μ and σ² are those of the batch, and the running estimates move by `momentum`
+/// towards μ and σ² B/(B-1); else μ and σ² are the running estimates.
+/// Errors: shapes that do not fit; training with a single row.  Ioffe & Szegedy (2015).
+Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const Tensor& running_mean, const Tensor& running_variance, bool training,
+                  Real momentum = Real(0.1), const NormOptions& = {});
+
+/// Normalisation of each row, PyTorch's LayerNorm.  x [B,C]  gamma, beta [1,C]  →  [B,C]
+/// Errors: shapes that do not fit.  Ba, Kiros & Hinton (2016).
+Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const NormOptions& = {});
+
+/// log Σ_c x(b,c)  →  [B,1]; a missing entry (NaN) is left out, and the logarithm of a total of 0
+/// is 0.  No gradient.  Errors: x is tracked.
+Tensor log_totals(const Tensor& x);
+
+/// theta [B,K·C], the K raw numbers of a scalar side by side, with the first of each replaced by
+/// a_c - log Σ_c' e^{a_c'} + log_library(b): the log-rate of scVI, library · softmax.
+/// log_library [B,1], or [B/S,1] for S rows of theta each, without a gradient.  Lopez et al., Deep
+/// generative modeling for single-cell transcriptomics (2018).  Errors: shapes that do not fit;
+/// log_library is tracked.
+Tensor library_rates(const Tensor& theta, int parameters, const Tensor& log_library);
+
+/// The same without softmax: a_c + log_size(b).
+Tensor size_factor_rates(const Tensor& theta, int parameters, const Tensor& log_size);
+
+/// The numbers that a network reads of data (kernels/math/transforms.h): x [B,C] → [B,C·width],
+/// those of an entry side by side; zeros for a missing entry (NaN).  Errors: x is tracked.
+Tensor transform(const Tensor& x, const InputTransform&);
+
 struct Draws {
   Tensor z, log_ratio;
 };

@@ -16,9 +16,12 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, UpdateRule rule, Schedul
       progress_(std::move(progress)),
       clip_(clip) {
   require(!parameters_.empty(), "optimizer: there are no parameters");
-  for (const Parameter& p : parameters_)
-    moments_.emplace_back(Tensor(p.tensor.device(), p.tensor.shape()),
-                          Tensor(p.tensor.device(), p.tensor.shape()));
+  for (const Parameter& p : parameters_) {
+    const auto memory = [&] {
+      return p.trained ? Tensor(p.tensor.device(), p.tensor.shape()) : Tensor();
+    };
+    moments_.emplace_back(memory(), memory());
+  }
 }
 
 void Optimizer::step() {
@@ -26,6 +29,7 @@ void Optimizer::step() {
   UpdateAll all;
   ClipScale norm{.gradients = {}, .squares = {}, .scale = {}, .limit = clip_};
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i].trained) continue;
     const Tensor& p = parameters_[i].tensor;
     const Tensor gradient = p.gradient();
     if (!gradient) continue;

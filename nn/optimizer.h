@@ -26,7 +26,8 @@ class Progress {
 /// Records that a step is over: the counters move on by one step and `rows` data.
 void advance(const Device&, const Progress&, int rows);
 
-/// Changes parameters by their gradients (Adam, AdamW, SGD; kernels/math/update_rules.h).
+/// Changes the trained parameters by their gradients (Adam, AdamW, SGD;
+/// kernels/math/update_rules.h).
 ///
 /// step() is recorded once and takes the gradients that backward() left; its rate is the
 /// schedule's at the step counter.  With `clip` > 0 all gradients are scaled by
@@ -37,7 +38,7 @@ class Optimizer {
   void step();
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  /// The rule's memory of parameter i, of its shape.
+  /// The rule's memory of parameter i, of its shape; empty if it is not trained.
   const Tensor& first_moment(std::size_t i) const { return moments_[i].first; }
   const Tensor& second_moment(std::size_t i) const { return moments_[i].second; }
 

@@ -77,7 +77,9 @@ SafeTensors::Array read_array(const Json& entry, const std::vector<char>& body) 
 }
 
 /// Of one row, only the name tells a weight of one output from a bias.
-bool is_weight(const Parameter& p) { return p.tensor.rows() > 1 || p.name.ends_with("weight"); }
+bool is_weight(const Parameter& p) {
+  return p.tensor.rows() > 1 || (p.name.ends_with("weight") && !p.flat);
+}
 
 std::vector<long> file_shape(const Parameter& p) {
   const Shape s = p.tensor.shape();

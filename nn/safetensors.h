@@ -27,7 +27,8 @@ void write_safetensors(const std::filesystem::path&, const SafeTensors&);
 SafeTensors read_safetensors(const std::filesystem::path&);
 
 /// A parameter as files hold it: heads in blocks, as PyTorch's chunk(K, dim=-1) takes them; a
-/// single row that is not named a weight (a bias, a log-variance) with one dimension.
+/// single row that is not named a weight (a bias, a log-variance), or is said to be flat, with one
+/// dimension.
 SafeTensors::Array to_file(const Parameter&);
 /// Fills a parameter from that layout.  `where` is for the message.
 /// Errors: no array of its name; another shape.

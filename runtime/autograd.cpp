@@ -69,6 +69,48 @@ class Autograd {
     }
   }
 
+  void differentiate(const NormCall& call) {
+    const Matrix dy = gradient(call.y);
+    if (!dy.tensor) return;
+    const Norm norm{.x = matrix(call.x),
+                    .gamma = matrix(call.gamma),
+                    .beta = matrix(call.beta),
+                    .mean = matrix(call.mean),
+                    .inverse = matrix(call.inverse),
+                    .activation = call.activation,
+                    .mask = call.mask};
+    write_if_tracked(call.gamma, {}, [&](const Matrix& dgamma) {
+      write_if_tracked(call.beta, {}, [&](const Matrix& dbeta) {
+        write_if_tracked(call.x, temporary(call.x.shape()), [&](const Matrix& dx) {
+          if (call.of != NormCall::Of::row)
+            return program_.add(NormaliseColumnsGradient{norm, dy, dx, dgamma, dbeta,
+                                                         call.of == NormCall::Of::batch});
+          const bool summed = dgamma.tensor || dbeta.tensor;
+          const Matrix slope = summed ? temporary(call.x.shape()) : Matrix{};
+          program_.add(NormaliseRowsGradient{norm, dy, dx, slope});
+          if (summed)
+            program_.add(SumSlopes{slope, norm.x, norm.mean, norm.inverse, dgamma, dbeta});
+        });
+      });
+    });
+  }
+
+  void differentiate(const DropCall& call) {
+    const Matrix dy = gradient(call.y);
+    if (dy.tensor) write(call.x, [&](const Matrix& dx) { program_.add(Drop{dy, dx, call.mask}); });
+  }
+
+  void differentiate(const RatesCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (!upstream.tensor) return;
+    write(call.theta, [&](const Matrix& out) {
+      if (call.softmax)
+        program_.add(RatesGradient{matrix(call.theta), matrix(call.log_sum), upstream, out,
+                                   call.parameters});
+      else program_.add(Add{.a = upstream, .b = {}, .out = out});
+    });
+  }
+
   void differentiate(const AddCall& call) {
     const Matrix upstream = gradient(call.out);
     if (!upstream.tensor) return;
@@ -115,6 +157,13 @@ class Autograd {
     const Matrix part = temporary(t.shape());
     operation(part);
     program_.add(Add{.a = out, .b = part, .out = out});
+  }
+
+  /// Into t's gradient if it has one, else into `otherwise`.
+  template <class F>
+  void write_if_tracked(const Tensor& t, const Matrix& otherwise, F&& operation) {
+    if (t.tracked()) write(t, operation);
+    else operation(otherwise);
   }
 
   Program& program_;

@@ -26,6 +26,23 @@ struct LogProbCall {
   Likelihood law;
   int repeat;
 };
+/// A normalisation over the batch's rows (training), by running estimates, or of each row.
+struct NormCall {
+  enum class Of { batch, estimates, row };
+  Of of;
+  Tensor x, gamma, beta, mean, inverse, y;
+  Activation activation;
+  DropoutMask mask;
+};
+struct DropCall {
+  Tensor x, y;
+  DropoutMask mask;
+};
+struct RatesCall {
+  Tensor theta, log_sum, out;
+  int parameters;
+  bool softmax;
+};
 struct AddCall {
   Tensor a, b, out;
   Real alpha, beta;
@@ -36,7 +53,8 @@ struct ObjectiveCall {
   Tensor loss;
 };
 
-using Call = std::variant<DenseCall, LatentCall, LogProbCall, AddCall, ObjectiveCall>;
+using Call = std::variant<DenseCall, LatentCall, LogProbCall, NormCall, DropCall, RatesCall,
+                          AddCall, ObjectiveCall>;
 using Tape = std::vector<Call>;
 
 /// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends

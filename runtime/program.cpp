@@ -105,6 +105,31 @@ struct Describe {
   void operator()(const RowSum& o) const { out << "row sum " << size(o.in); }
   void operator()(const Fill& o) const { out << "fill " << size(o.out); }
   void operator()(const Add& o) const { out << "add " << size(o.out); }
+  void operator()(const Drop& o) const { out << "dropout " << size(o.in); }
+  void operator()(const NormaliseColumns& o) const {
+    out << "normalise columns " << size(o.y) << (o.training ? " of the batch" : " as estimated")
+        << (o.norm.mask.present() ? ", dropout" : "");
+  }
+  void operator()(const NormaliseColumnsGradient& o) const {
+    out << "gradient of normalised columns " << size(o.dx);
+  }
+  void operator()(const NormaliseRows& o) const {
+    out << "normalise rows " << size(o.y) << (o.norm.mask.present() ? ", dropout" : "");
+  }
+  void operator()(const NormaliseRowsGradient& o) const {
+    out << "gradient of normalised rows " << size(o.dx);
+  }
+  void operator()(const SumSlopes& o) const {
+    out << "gradient of scale and shift " << size(o.slope);
+  }
+  void operator()(const LogTotals& o) const { out << "log of row totals " << size(o.in); }
+  void operator()(const Rates& o) const {
+    out << "rates " << size(o.out) << (o.softmax ? " by softmax" : " by size");
+  }
+  void operator()(const RatesGradient& o) const { out << "gradient of rates " << size(o.out); }
+  void operator()(const Transform& o) const {
+    out << "transform " << size(o.in) << " to " << size(o.out);
+  }
   void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
   void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
   void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }

@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "kernels/cpu/multiply.h"
@@ -15,6 +16,103 @@ inline Real* scratch(std::size_t count) {
   if (size < count) memory.reset(new Real[size = count]);
   return memory.get();
 }
+
+/// One row, by loops: what f gives is worked out in pieces, so that the loop over f is vectorised.
+struct RowTeam {
+  static constexpr int piece = 128;
+
+  template <class F>
+  void each(int n, F&& f) const {
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) f(i);
+  }
+  template <class F>
+  auto sum(int n, F&& f) const {
+    using Terms = decltype(f(0));
+    constexpr int K = int(sizeof(Terms) / sizeof(Real));
+    double total[K] = {};
+    Real terms[K][piece];
+    for (int first = 0; first < n; first += piece) {
+      const int count = std::min(piece, n - first);
+#pragma GCC ivdep
+      for (int i = 0; i < count; ++i) {
+        const Terms v = f(first + i);
+        for (int k = 0; k < K; ++k) terms[k][i] = v[k];
+      }
+      for (int k = 0; k < K; ++k)
+        for (int i = 0; i < count; ++i) total[k] += terms[k][i];
+    }
+    Terms sums;
+    for (int k = 0; k < K; ++k) sums[k] = Real(total[k]);
+    return sums;
+  }
+  template <class F>
+  Real max(int n, F&& f) const {
+    Real most = -std::numeric_limits<Real>::infinity();
+    for (int i = 0; i < n; ++i) most = larger(most, f(i));
+    return most;
+  }
+  template <class F>
+  void once(F&& f) const {
+    f();
+  }
+};
+
+/// Adjacent columns of a matrix, walked row by row.
+struct ColumnTeam {
+  static constexpr int most = 16;  // floats of a cache line
+  int first, count;
+
+  template <class Numbers>
+  struct PerColumn {
+    static constexpr int K = int(sizeof(Numbers) / sizeof(Real));
+    int first;
+    Real v[K][most];
+    Numbers operator()(int c) const {
+      Numbers here;
+      for (int k = 0; k < K; ++k) here[k] = v[k][c - first];
+      return here;
+    }
+  };
+
+  template <class F>
+  void each(int n, F&& f) const {
+    for (int i = 0; i < n; ++i) {
+#pragma GCC ivdep
+      for (int c = first; c < first + count; ++c) f(i, c);
+    }
+  }
+  template <class F>
+  auto sum(int n, F&& f) const {
+    using Terms = decltype(f(0, 0));
+    PerColumn<Terms> sums{first, {}};
+    double total[sums.K][most] = {};
+    for (int i = 0; i < n; ++i) {
+#pragma GCC ivdep
+      for (int c = 0; c < count; ++c) {
+        const Terms v = f(i, first + c);
+        for (int k = 0; k < sums.K; ++k) total[k][c] += v[k];
+      }
+    }
+    for (int k = 0; k < sums.K; ++k)
+      for (int c = 0; c < count; ++c) sums.v[k][c] = Real(total[k][c]);
+    return sums;
+  }
+  template <class F>
+  auto per_column(F&& f) const {
+    using Numbers = decltype(f(0));
+    PerColumn<Numbers> all{first, {}};
+    for (int c = 0; c < count; ++c) {
+      const Numbers v = f(first + c);
+      for (int k = 0; k < all.K; ++k) all.v[k][c] = v[k];
+    }
+    return all;
+  }
+  template <class F>
+  void columns(F&& f) const {
+    for (int c = first; c < first + count; ++c) f(c);
+  }
+};
 
 /// The skeletons on the host.  Work is cut into tiles of fixed size, whatever the number of
 /// threads, and every sum has a fixed order: results do not depend on who did what.
@@ -59,6 +157,24 @@ struct Skeletons {
       double sum = 0;
       for (int c = 0; c < columns; ++c) sum += body(r, c);
       if (out.present()) out(r, 0) = Real(sum);
+    });
+  }
+
+  template <class Body>
+  void row_pass(int rows, int, const Body& shared) const {
+    ThreadPool::shared().run(divide_up(rows, map_rows_per_task), [&](int task) {
+      const Body body = shared;
+      const int end = std::min(rows, (task + 1) * map_rows_per_task);
+      for (int r = task * map_rows_per_task; r < end; ++r) body(r, RowTeam{});
+    });
+  }
+
+  template <class Body>
+  void column_pass(int columns, const Body& shared) const {
+    ThreadPool::shared().run(divide_up(columns, ColumnTeam::most), [&](int task) {
+      const Body body = shared;
+      const int first = task * ColumnTeam::most;
+      body(ColumnTeam{first, std::min(ColumnTeam::most, columns - first)});
     });
   }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <limits>
+
 #include "kernels/cuda/gemm.cuh"
 
 // Entry by entry, and sums: every sum has an order fixed by the shape, and none uses an atomic.
@@ -16,6 +18,25 @@ __device__ T block_sum(T v) {
     for (int w = 1; w < threads / 32; ++w) v += parts[w];
   __syncthreads();  // parts may be used again
   return v;
+}
+
+template <int K>
+__device__ void add(Vec<K>& to, const Vec<K>& v) {
+#pragma unroll
+  for (int k = 0; k < K; ++k) to[k] += v[k];
+}
+
+/// Joins the lanes of a warp whose numbers differ in the bits `nearest` … `farthest`; all get the
+/// same bits, since join(a, b) is join(b, a).
+template <int K, class Join>
+__device__ void join_warp(Vec<K>& v, int farthest, int nearest, Join join) {
+#pragma unroll
+  for (int distance = farthest; distance >= nearest; distance /= 2) {
+    Vec<K> other;
+#pragma unroll
+    for (int k = 0; k < K; ++k) other[k] = __shfl_xor_sync(~0u, v[k], distance);
+    join(v, other);
+  }
 }
 
 /// Which entries a thread of a 2-D map takes: `across` = 2^shift threads along a row.
@@ -95,6 +116,121 @@ __global__ void __launch_bounds__(row_threads)
     for (int c = place.lane; c < columns; c += lanes) sum += body(place.row, c);
   sum = row_total(sum, lanes);
   if (place.lane == 0 && place.row < rows && out.present()) out(place.row, 0) = sum;
+}
+
+/// The threads of one row (kernels/ops_on.h); entry i is taken by thread i % lanes.
+struct RowTeam {
+  int lanes, lane;
+
+  template <class F>
+  __device__ void each(int n, F&& f) const {
+    for (int i = lane; i < n; i += lanes) f(i);
+  }
+  template <class F>
+  __device__ auto sum(int n, F&& f) const {
+    decltype(f(0)) all{};
+    for (int i = lane; i < n; i += lanes) add(all, f(i));
+    return over_row(all, [](auto& to, const auto& v) { add(to, v); });
+  }
+  template <class F>
+  __device__ Real max(int n, F&& f) const {
+    Vec<1> most{{-std::numeric_limits<Real>::infinity()}};
+    for (int i = lane; i < n; i += lanes) most[0] = larger(most[0], f(i));
+    return over_row(most, [](Vec<1>& to, const Vec<1>& v) { to[0] = larger(to[0], v[0]); })[0];
+  }
+  template <class F>
+  __device__ void once(F&& f) const {
+    if (lane == 0) f();
+  }
+
+ private:
+  /// Every thread gets the same: a butterfly over the warp, then the warps in their order.
+  template <int K, class Join>
+  __device__ Vec<K> over_row(Vec<K> v, Join join) const {
+    join_warp(v, 16, 1, join);
+    if (lanes > 32) {
+      ELBO_SHARED(parts, Vec<K>[row_threads / 32]);
+      if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
+      __syncthreads();
+      v = parts[0];
+      for (int w = 1; w < row_threads / 32; ++w) join(v, parts[w]);
+      __syncthreads();  // parts may be used again
+    }
+    return v;
+  }
+};
+
+/// body(r, team) for every row.
+template <class Body>
+__global__ void __launch_bounds__(row_threads)
+    row_pass_kernel(int rows, int lanes, const __grid_constant__ Body body) {
+  begin();
+  const RowPlace place(lanes);
+  if (place.row < rows) body(place.row, RowTeam{lanes, place.lane});  // a whole warp, or all
+}
+
+/// A block's columns: 8, one sector of memory, and 32 interleaved parts of the rows.
+constexpr int team_columns = 8, team_parts = 32, team_threads = team_columns * team_parts;
+
+/// The threads of a few columns (kernels/ops_on.h); each has one column and every 32nd row.
+struct ColumnTeam {
+  int column, part;
+  bool inside;  // the last block's columns may lie behind the matrix
+
+  template <int K>
+  struct PerColumn {
+    Vec<K> v;
+    __device__ Vec<K> operator()(int) const { return v; }
+  };
+
+  template <class F>
+  __device__ void each(int n, F&& f) const {
+    if (inside)
+      for (int i = part; i < n; i += team_parts) f(i, column);
+  }
+  template <class F>
+  __device__ auto sum(int n, F&& f) const {
+    decltype(f(0, 0)) all{};
+    if (inside)
+      for (int i = part; i < n; i += team_parts) add(all, f(i, column));
+    return over_column(all);
+  }
+  template <class F>
+  __device__ auto per_column(F&& f) const {
+    return in_column(inside ? f(column) : decltype(f(0)){});
+  }
+  template <class F>
+  __device__ void columns(F&& f) const {
+    if (inside && part == 0) f(column);
+  }
+
+ private:
+  template <int K>
+  __device__ static PerColumn<K> in_column(const Vec<K>& v) {
+    return {v};
+  }
+  /// The parts of a warp by a butterfly, then the warps in their order; every thread gets them.
+  template <int K>
+  __device__ PerColumn<K> over_column(Vec<K> v) const {
+    ELBO_SHARED(parts, Vec<K>[team_threads / 32][team_columns]);
+    join_warp(v, 16, team_columns, [](Vec<K>& to, const Vec<K>& from) { add(to, from); });
+    const int lane = int(threadIdx.x) % team_columns;
+    if (threadIdx.x % 32 < team_columns) parts[threadIdx.x / 32][lane] = v;
+    __syncthreads();
+    v = parts[0][lane];
+    for (int w = 1; w < team_threads / 32; ++w) add(v, parts[w][lane]);
+    __syncthreads();  // parts may be used again
+    return {v};
+  }
+};
+
+/// body(team) for every 8 columns.
+template <class Body>
+__global__ void __launch_bounds__(team_threads)
+    column_pass_kernel(int columns, const __grid_constant__ Body body) {
+  begin();
+  const int column = int(blockIdx.x) * team_columns + int(threadIdx.x) % team_columns;
+  body(ColumnTeam{column, int(threadIdx.x) / team_columns, column < columns});
 }
 
 /// 32 columns and 8 interleaved parts of the rows a block.  Reads the matrix once.

@@ -84,6 +84,18 @@ struct Skeletons {
         body);
   }
 
+  template <class Body>
+  void row_pass(int rows, int columns, const Body& body) const {
+    const int lanes = lanes_for(columns);
+    run(row_pass_kernel<Body>, rows_grid(rows, lanes), row_threads, 0, rows, lanes, body);
+  }
+
+  template <class Body>
+  void column_pass(int columns, const Body& body) const {
+    run(column_pass_kernel<Body>, unsigned(tiling::divide_up(columns, team_columns)), team_threads,
+        0, columns, body);
+  }
+
   int column_tiles(const Product& op, int width) const {
     return large(op, width) ? tiling::tiles_across<tiling::Large>(op.columns(), width)
                             : tiling::tiles_across<tiling::Small>(op.columns(), width);

@@ -32,7 +32,8 @@ HD bool whole(T x) {
 ///
 ///     log p(x | l) = x l - log(1 + e^l)              ∂l = x - sigmoid(l)
 ///
-/// Any finite l.  For l > 0 both are taken from 1 - x, so that nothing cancels.
+/// Any finite l.  For l > 0 both are taken from 1 - x, and near 0 the score from x - ½, so that
+/// nothing cancels.
 /// Kingma & Welling, Auto-Encoding Variational Bayes (2014), appendix C.1.
 struct Bernoulli {
   static constexpr int parameters = 1;
@@ -46,7 +47,9 @@ struct Bernoulli {
   template <class T>
   HD Vec<1, T> score(T x, Vec<1, T> p) const {
     const T l = p[0], e = elbo::exp(l > 0 ? -l : l), s = e / (1 + e);
-    return {l > 0 ? (x - 1) + s : x - s};
+    return {l > T(-0.25) && l < T(0.25) ? (x - T(0.5)) - sigmoid_above_half(l)
+            : l > 0                     ? (x - 1) + s
+                                        : x - s};
   }
   template <class T>
   HD T mean(Vec<1, T> p) const {
@@ -57,6 +60,21 @@ struct Bernoulli {
     return u.uniform() <= sigmoid(p[0]) ? 1 : 0;
   }
   HD bool valid(Real x) const { return x >= 0 && x <= 1; }
+
+ private:
+  /// sigmoid(l) - ½ = ½ tanh(l/2) for |l| ≤ ¼ by Taylor's series, whose tail is below 1e-18.
+  template <class T>
+  HD static T sigmoid_above_half(T l) {
+    const T u = l * l / 4;
+    T p = T(-929569) / T(638512875);
+    p = p * u + T(21844) / T(6081075);
+    p = p * u - T(1382) / T(155925);
+    p = p * u + T(62) / T(2835);
+    p = p * u - T(17) / T(315);
+    p = p * u + T(2) / T(15);
+    p = p * u - T(1) / T(3);
+    return l / 4 * (1 + p * u);
+  }
 };
 
 /// Continuous Bernoulli with logit l: the density on [0, 1] that is proportional to e^{l x}.
@@ -69,17 +87,19 @@ struct ContinuousBernoulli {
   static constexpr int parameters = 1;
   static constexpr const char* data = "values in [0, 1]";
 
-  /// 1/a - 1/(e^a - 1), a ≥ 0: the mean's distance from the near end.
+  /// Of a = |l|, by the Bernoulli numbers' series below 1 (in double 0.2), whose tail is below
+  /// 4e-10 (1e-17): the mean is ½ ∓ from_half(a), and beyond 1 distance(a) from the near end.
+  template <class T>
+  static constexpr T near = sizeof(T) == 4 ? T(1) : T(0.2);
+  template <class T>
+  HD static T from_half(T a) {
+    const T z = a * a;
+    return a * (T(1) / 12 -
+                z * (T(1) / 720 - z * (T(1) / 30240 - z * (T(1) / 1209600 - z / T(47900160)))));
+  }
   template <class T>
   HD static T distance(T a) {
-    // Below 1 the Bernoulli numbers' series, whose tail after a⁹ is below 4e-10; in double it is
-    // used where that tail is below 1e-16.
-    const T z = a * a;
-    const T series =
-        T(0.5) - a * (T(1) / 12 - z * (T(1) / 720 - z * (T(1) / 30240 -
-                                                         z * (T(1) / 1209600 - z / T(47900160)))));
-    const T limit = sizeof(T) == 4 ? T(1) : T(0.2);
-    return a < limit ? series : 1 / a - 1 / elbo::expm1(a);
+    return a < near<T> ? T(0.5) - from_half(a) : 1 / a - 1 / elbo::expm1(a);
   }
   template <class T>
   HD T log_prob(T x, Vec<1, T> p) const {
@@ -89,8 +109,8 @@ struct ContinuousBernoulli {
   }
   template <class T>
   HD Vec<1, T> score(T x, Vec<1, T> p) const {
-    const T d = distance(p[0] > 0 ? p[0] : -p[0]);
-    return {p[0] > 0 ? (x - 1) + d : x - d};
+    const T l = p[0], a = l > 0 ? l : -l, d = distance(a), h = from_half(a);
+    return {a < near<T> ? (x - T(0.5)) - (l > 0 ? h : -h) : l > 0 ? (x - 1) + d : x - d};
   }
   template <class T>
   HD T mean(Vec<1, T> p) const {
@@ -101,8 +121,8 @@ struct ContinuousBernoulli {
   HD Real sample(Vec<1> p, Draw& u) const {
     const Real a = p[0] > 0 ? p[0] : -p[0];
     const Real t = a > 0 ? -elbo::log1p(u.uniform() * elbo::expm1(-a)) / a : u.uniform();
-    const Real near = t < 1 ? t : Real(1);
-    return p[0] > 0 ? 1 - near : near;
+    const Real inside = t < 1 ? t : Real(1);
+    return p[0] > 0 ? 1 - inside : inside;
   }
   HD bool valid(Real x) const { return x >= 0 && x <= 1; }
 };
@@ -158,8 +178,9 @@ struct Gaussian {
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
-    const T v = variance(p[1]), d = x - p[0];
-    return {d / v, (d * d / v - 1) * (elbo::exp(p[1]) / v) / 2};
+    const T e = elbo::exp(p[1]), f = T(floor), v = f * f + e, d = x - p[0], size = std::abs(d);
+    const T excess = (size - f) * (size + f) - e;  // d² - v, exact where both are near floor²
+    return {d / v, excess / v * (e / v) / 2};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -191,7 +212,8 @@ struct Laplace {
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
     const T e = elbo::exp(p[1]), b = T(floor) + e, d = x - p[0];
-    return {(d > 0 ? T(1) : d < 0 ? T(-1) : T(0)) / b, (std::abs(d) / b - 1) * (e / b)};
+    const T excess = (std::abs(d) - T(floor)) - e;  // |d| - b
+    return {(d > 0 ? T(1) : d < 0 ? T(-1) : T(0)) / b, excess / b * (e / b)};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -233,9 +255,9 @@ struct StudentT {
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
-    const T nu = T(degrees), e = elbo::exp(p[1]), c = T(floor) + e, y = (x - p[0]) / c;
-    const T weight = 1 / (nu + y * y);
-    return {(nu + 1) * y * weight / c, nu * (y - 1) * (y + 1) * weight * (e / c)};
+    const T nu = T(degrees), e = elbo::exp(p[1]), c = T(floor) + e, d = x - p[0], y = d / c;
+    const T weight = 1 / (nu + y * y), excess = (std::abs(d) - T(floor)) - e;  // |d| - c
+    return {(nu + 1) * y * weight / c, nu * (excess / c) * (std::abs(y) + 1) * weight * (e / c)};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -276,12 +298,14 @@ struct Beta {
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
-    const T alpha = elbo::exp(p[0]), beta = elbo::exp(p[1]), n = alpha + beta, rest = 1 - x;
-    const T e = x * beta - rest * alpha, slope = stirling_error_slope(n);
-    return {alpha * log_ratio(e / alpha, x * (n / alpha)) + beta / (2 * n) -
-                alpha * (stirling_error_slope(alpha) - slope),
-            beta * log_ratio(-e / beta, rest * (n / beta)) + alpha / (2 * n) -
-                beta * (stirling_error_slope(beta) - slope)};
+    // In double: S'(α) - S'(n) cancels where β is small, and a float would not have the digits.
+    const double alpha = std::exp(double(p[0])), beta = std::exp(double(p[1])), n = alpha + beta;
+    const double rest = 1 - double(x), e = double(x) * beta - rest * alpha;
+    const double slope = stirling_error_slope(n);
+    return {T(alpha * log_ratio(e / alpha, double(x) * n / alpha) + beta / (2 * n) -
+              alpha * (stirling_error_slope(alpha) - slope)),
+            T(beta * log_ratio(-e / beta, rest * n / beta) + alpha / (2 * n) -
+              beta * (stirling_error_slope(beta) - slope))};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -298,9 +322,8 @@ struct Beta {
   HD bool valid(Real x) const { return x > 0 && x < 1; }
 
  private:
-  template <class T>
-  HD static T log_ratio(T y, T w) {
-    return y > T(-0.5) && y < T(0.5) ? elbo::log1p(y) : elbo::log(w);
+  HD static double log_ratio(double y, double w) {
+    return y > -0.5 && y < 0.5 ? std::log1p(y) : std::log(w);
   }
 };
 
@@ -376,10 +399,13 @@ struct NegativeBinomial {
     const Parts<T> mu = exp_parts(p[0]);
     const T theta = elbo::exp(p[1]), whole = theta + mu.high, n = theta + x;
     const T d = (x - mu.high) - mu.low;
+    // Up to 1 by Γ's recurrence, exactly: the sum below would cancel as μ → 0.
+    const bool product = x <= 1;
+    const T u = (product ? -mu.high : d) / whole, w = (product ? theta : n) / whole;
+    const T of_one = x > 0 ? mu.high / whole : T(0);
     const T of_count =
         x / (2 * n) + theta * (stirling_error_slope(n) - stirling_error_slope(theta));
-    return {theta / whole * d,
-            (x > 0 ? of_count : T(0)) - theta * log1p_excess(d / whole, n / whole)};
+    return {theta / whole * d, (product ? of_one : of_count) - theta * log1p_excess(u, w)};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -513,9 +539,12 @@ struct DiscretisedLogistic {
 ///     log p(x) = log Σ_j π_j p_j(x)        r_j = π_j p_j(x) / p(x)
 ///     ∂w_j = r_j - π_j                     ∂(m_j, s_j) = r_j times those of component j
 ///
-/// r_j - π_j is taken as π_j (p_j/p - 1).  Salimans et al., PixelCNN++ (2017).
+/// With m the component of the largest r, δ_j = p_j/p_m - 1 and D = Σ π_j δ_j, r_j - π_j is taken
+/// as π_j (δ_j - D)/(1 + D), which keeps its digits where one component explains all.  Salimans et
+/// al., PixelCNN++ (2017).
 struct DiscretisedLogisticMixture {
   static constexpr const char* data = "whole numbers from 0 to levels - 1";
+  static constexpr int most_components = 32;
   int components = 5, levels = 256;
 
   HD int parameters() const { return 3 * components; }
@@ -527,19 +556,33 @@ struct DiscretisedLogisticMixture {
   }
   template <class T, class P, class Out>
   HD void score(T x, const P& p, Out&& out) const {
-    T top, weights;
+    // In double: the difference of two floats log p_j would not have the digits.
+    double top, weights, log_p[most_components];
     normaliser(p, top, weights);
-    const T log_p = log_sum(x, p, top) - elbo::log(weights);
+    const DiscretisedLogistic law{levels};
+    int m = 0;
     for (int j = 0; j < components; ++j) {
-      const Vec<2, T> q = component(p, j, x);
-      const DiscretisedLogistic law{levels};
-      const T weight = elbo::exp(T(p[3 * j]) - top) / weights;
-      const T excess = law.log_prob(x, q) - log_p;  // log p_j/p: at most log 1/π_j
-      const Vec<2, T> s = law.score(x, q);
-      const T share = elbo::exp(T(p[3 * j]) - top - elbo::log(weights) + excess);
-      out[3 * j] = excess < 1 ? weight * elbo::expm1(excess) : share - weight;
-      out[3 * j + 1] = share * s[0];
-      out[3 * j + 2] = share * s[1];
+      log_p[j] = law.log_prob(double(x), component(p, j, double()));
+      if (double(p[3 * j]) + log_p[j] > double(p[3 * m]) + log_p[m]) m = j;
+    }
+    const double pivot = log_p[m];
+    double sum = 0,
+           excess = 0;  // p/p_m, and that less 1 = D: where it is small, this has its digits
+    for (int j = 0; j < components; ++j) {
+      const double weight = std::exp(double(p[3 * j]) - top) / weights;
+      // A component whose weight vanishes may be far above; its share of p is not.
+      log_p[j] = log_p[j] - pivot < 500 ? log_p[j] - pivot : 500;
+      sum += weight * std::exp(log_p[j]);
+      excess += weight * std::expm1(log_p[j]);
+    }
+    const bool near = excess > -0.5;
+    for (int j = 0; j < components; ++j) {
+      const double weight = std::exp(double(p[3 * j]) - top) / weights, ratio = std::exp(log_p[j]);
+      const double share = weight * (ratio / sum);
+      const Vec<2, T> s = law.score(x, component(p, j, T()));
+      out[3 * j] = T(weight * ((near ? std::expm1(log_p[j]) - excess : ratio - sum) / sum));
+      out[3 * j + 1] = T(share * s[0]);
+      out[3 * j + 2] = T(share * s[1]);
     }
   }
   template <class P>

@@ -26,6 +26,12 @@ HD T square(T x) {
   return x * x;
 }
 
+/// The larger of two, or a NaN if either is one (std::fmax would lose it).
+template <class T>
+HD T larger(T a, T b) {
+  return b > a || b != b ? b : a;
+}
+
 /// e^x within 2 ulp for every float; no branch and no table, so that a loop over it is vectorised.
 ///
 /// x = n ln 2 + r, |r| ≤ ½ ln 2;  e^r by Cephes' polynomial (Moshier 1989);  2ⁿ in two factors, so
@@ -66,8 +72,8 @@ HD ExpArgument exp_argument(float x) {
 
 /// (e^r - 1 - r - r²/2)/r³ for |r| ≤ ½ ln 2 within 1e-7, a minimax polynomial.
 HD float exp_tail(float r) {
-  float p = 1.9861976e-4f;
-  p = p * r + 1.39262027e-3f;
+  float p = 1.98619789e-4f;
+  p = p * r + 1.39262073e-3f;
   p = p * r + 8.33334588e-3f;
   p = p * r + 4.16665561e-2f;
   return p * r + 1.66666672e-1f;

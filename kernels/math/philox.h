@@ -47,6 +47,7 @@ enum class Stream : std::uint32_t {
   evaluation,
   observation,
   prior,
+  dropout,
   first_free,
 };
 

@@ -87,7 +87,7 @@ struct Case {
 
   /// Records the loss and its gradients.
   Tensor loss(double* totals = nullptr) const {
-    const Terms terms = model(x, Noise{.given = noise.matrix()});
+    const Terms terms = model(x, {.noise = {.given = noise.matrix()}});
     const Tensor loss = objective(
         {{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = json.at("beta")}}}, totals);
     backward(loss);

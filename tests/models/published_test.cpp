@@ -28,7 +28,7 @@ Model linear_autoencoder(const Dataset& data, Batches& batches, int k, int epoch
   options.batch = batch, options.epochs = epochs, options.seed = seed;
   options.rate = Cosine{Real(1e-2), steps};
   options.rule = Adam{.beta2 = 0.98};
-  Trainer trainer([&](const Tensor& x, const Noise& noise) { return model(x, noise); },
+  Trainer trainer([&](const Tensor& x, const Pass& pass) { return model(x, pass); },
                   model.parameters(), batches, options);
   for (int e = 0; e < epochs; ++e) trainer.epoch();
   return model;

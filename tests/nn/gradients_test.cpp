@@ -129,6 +129,91 @@ TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters) {
   }
 }
 
+TEST(Gradients, of_batch_norm_are_slopes_in_training_and_in_evaluation) {
+  for (const Case& on : cases())
+    for (const bool training : {true, false})
+      for (const std::string& name : activation_names()) {
+        SCOPED_TRACE(name + (training ? ", training" : ", evaluation"));
+        Tensor x(on.device, {7, 9}, some(63, 61)), gamma(on.device, {1, 9}, some(9, 62));
+        Tensor beta(on.device, {1, 9}, some(9, 63));
+        const Tensor mean(on.device, {1, 9}, some(9, 64)),
+            variance(on.device, {1, 9}, some(9, 65, 0.5, 1)),
+            target(on.device, {7, 9}, some(63, 66));
+        x.track(), gamma.track(), beta.track();
+        check_gradients(on, {x, gamma, beta}, [&] {
+          const Tensor y = batch_norm(x, gamma, beta, mean, variance, training, Real(0.1),
+                                      {.epsilon = Real(1e-3),
+                                       .activation = activation_named(name),
+                                       .mask = dropout_mask(0.3, {.seed = 4}, 1)});
+          return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+        });
+      }
+}
+
+TEST(Gradients, of_layer_norm_are_slopes) {
+  for (const Case& on : cases())
+    for (const std::string& name : activation_names()) {
+      SCOPED_TRACE(name);
+      Tensor x(on.device, {5, 9}, some(45, 67)), gamma(on.device, {1, 9}, some(9, 68));
+      Tensor beta(on.device, {1, 9}, some(9, 69));
+      const Tensor target(on.device, {5, 9}, some(45, 70));
+      x.track(), gamma.track(), beta.track();
+      check_gradients(on, {x, gamma, beta}, [&] {
+        const Tensor y = layer_norm(x, gamma, beta,
+                                    {.epsilon = Real(1e-3),
+                                     .activation = activation_named(name),
+                                     .mask = dropout_mask(0.3, {.seed = 5}, 1)});
+        return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+      });
+    }
+}
+
+TEST(Gradients, of_norms_add_up_where_their_parameters_are_shared_or_constant) {
+  for (const Case& on : cases()) {
+    Tensor x(on.device, {6, 4}, some(24, 71)), shared(on.device, {1, 4}, some(4, 72, 1, 2));
+    const Tensor constant(on.device, {1, 4}, some(4, 73, 1, 2)), mean(on.device, {1, 4}),
+        variance(on.device, {1, 4}), target(on.device, {6, 4}, some(24, 75));
+    x.track(), shared.track();
+    check_gradients(on, {x, shared}, [&] {
+      const Tensor a = batch_norm(x, shared, shared, mean, variance, true);
+      const Tensor b = layer_norm(a, shared, constant, {.activation = Tanh{}});
+      const Tensor c = layer_norm(b, constant, constant), y = add(add(a, b), add(c, x));
+      return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+    });
+  }
+}
+
+TEST(Gradients, of_dropout_are_slopes_for_fixed_counters) {
+  for (const Case& on : cases()) {
+    Tensor x(on.device, {5, 7}, some(35, 76)), w(on.device, {9, 7}, some(63, 77));
+    const Tensor b(on.device, {1, 9}, some(9, 78)), target(on.device, {5, 9}, some(45, 79));
+    x.track(), w.track();
+    check_gradients(on, {x, w}, [&] {
+      const DropoutMask first = dropout_mask(0.4, {.seed = 6}, 0),
+                        second = dropout_mask(0.4, {.seed = 6}, 1);
+      const Tensor y = dropout(dense(Silu{}, dropout(x, first), w, b), second);
+      return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+    });
+  }
+}
+
+TEST(Gradients, of_rates_by_softmax_and_by_size_are_slopes) {
+  for (const Case& on : cases())
+    for (const int K : {1, 2, 3}) {
+      Tensor theta(on.device, {4, 5 * K}, some(20 * K, 80, 2));
+      const Tensor size(on.device, {4, 1}, some(4, 81)),
+          target(on.device, {4, 5 * K}, some(20 * K, 82));
+      theta.track();
+      for (const auto rates : {library_rates, size_factor_rates}) {
+        check_gradients(on, {theta}, [&] {
+          return objective(
+              {{log_prob(FixedGaussian{1}, target, rates(theta, K, size)), {.factor = -1}}});
+        });
+        theta.drop_gradient();
+      }
+    }
+}
+
 TEST(Gradients, of_tensors_used_twice_add_up) {
   for (const Case& on : cases()) {
     Tensor x(on.device, {3, 4}, some(12, 20)), w(on.device, {4, 4}, some(16, 21));
@@ -191,7 +276,7 @@ TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
       std::vector<Tensor> weights;
       for (const Parameter& p : parameters(vae)) weights.push_back(p.tensor);
       check_gradients(on, weights, [&] {
-        const Terms terms = vae(x, Noise{.seed = 5});
+        const Terms terms = vae(x, {.noise = {.seed = 5}});
         return objective(
             {{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
       });

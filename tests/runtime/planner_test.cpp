@@ -31,7 +31,7 @@ struct Training {
   }
   void body() {
     const Terms terms =
-        model(batches.next(16), Noise{.seed = 1, .batch = batches.batch(), .given = {}});
+        model(batches.next(16), {true, Noise{.seed = 1, .batch = batches.batch(), .given = {}}});
     std::vector<Term> weighted{{terms.log_likelihood, {.factor = -1}}};
     if (terms.kl) weighted.push_back({terms.kl, {}});
     backward(objective(weighted, totals.data()));
@@ -208,7 +208,7 @@ TEST(Training, is_the_same_to_the_bit_after_a_resume) {
     return all;
   };
   const auto function = [](Model& model) {
-    return [&model](const Tensor& x, const Noise& noise) { return model(x, noise); };
+    return [&model](const Tensor& x, const Pass& pass) { return model(x, pass); };
   };
   Model straight(device, config, 4);
   Batches batches(device, data, 4);

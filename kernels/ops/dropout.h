@@ -1,0 +1,32 @@
+#pragma once
+#include "kernels/state.h"
+
+namespace elbo {
+
+/// What dropout multiplies entry (r, c) of a layer by: 0 with the probability p that was asked for,
+/// else 1 / (1 - p).  A pure function of the noise's counters, so that nothing is stored: the
+/// backward pass draws it again.  Srivastava et al., Dropout (2014).
+struct DropoutMask {
+  std::uint32_t dropped = 0;  // p 2³²: words below it drop; 0: everything is kept
+  Real scale = 1;
+  Noise noise;
+
+  HD bool present() const { return dropped > 0; }
+  HD Real factor(int r, int c) const {
+    return dropped == 0 || noise.word(r, c) >= dropped ? scale : Real(0);
+  }
+};
+
+/// out = factor · in; of a gradient as of a value.
+struct Drop {
+  Matrix in, out;
+  DropoutMask mask;
+  void views(auto&& visit) { visit(in, Access::read), visit(out, Access::write); }
+};
+
+struct DropBody {
+  Drop op;
+  HD void operator()(int r, int c) const { op.out(r, c) = op.mask.factor(r, c) * op.in(r, c); }
+};
+
+}  // namespace elbo
