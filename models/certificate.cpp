@@ -314,16 +314,10 @@ double mean_under_q(F&& f) {
 /// By log a = ∫ (e^-t - e^-at) dt/t and independence, with L(t) = E e^-wt and t = e^u, it is
 /// ∫ (exp(-e^u) - L(e^u/S)^S) du, whatever S is.
 double importance_weighted_bound(int samples) {
-  std::vector<std::array<double, 2>> nodes;  // weight of the rule, w
-  mean_under_q([&](double z) {
-    nodes.push_back({std::exp(log_q(z)), std::exp(log_joint(z) - log_q(z))});
-    return 0.0;
-  });
-  const double h = 24 * sigma / 200;
   return integral(-40, 14, 270, [&](double u) {
-    const double t = std::exp(u);
-    double laplace = 0;
-    for (const auto& [weight, w] : nodes) laplace += h * weight * std::exp(-w * t / samples);
+    const double t = std::exp(u), each = t / samples;
+    const double laplace =
+        mean_under_q([&](double z) { return std::exp(-each * std::exp(log_joint(z) - log_q(z))); });
     return std::exp(-t) - std::pow(laplace, samples);
   });
 }
@@ -399,22 +393,23 @@ void check_sandwich(Ledger& ledger) {
 void check_decomposition(Ledger& ledger) {
   ledger.group = "mean KL = I(x; z) + KL(q(z) || p(z)), four data";
   constexpr std::array<double, 4> means{-2, -0.5, 0.5, 2}, deviations{0.3, 0.5, 0.5, 0.3};
-  double kl = 0, information = 0, aggregate = 0;
-  integral(-8, 8, 3200, [&](double z) {
-    std::array<double, 4> log_q;
+  const auto log_aggregate = [&](double z) {
     double q = 0;
-    for (int i = 0; i < 4; ++i) {
-      log_q[i] = log_normal(z, means[i], deviations[i]);
-      q += std::exp(log_q[i]) / 4;
-    }
-    const double log_p = log_normal(z, 0, 1), h = 16.0 / 3200;
-    for (const double l : log_q) {
-      kl += h * std::exp(l) / 4 * (l - log_p);
-      information += h * std::exp(l) / 4 * (l - std::log(q));
-    }
-    aggregate += h * q * (std::log(q) - log_p);
-    return 0;
-  });
+    for (int i = 0; i < 4; ++i) q += std::exp(log_normal(z, means[i], deviations[i])) / 4;
+    return std::log(q);
+  };
+  // E of f(log q, z) under a density q.
+  const auto mean = [](auto&& log_q, auto&& f) {
+    return integral(-8, 8, 1600, [&](double z) { return std::exp(log_q(z)) * f(log_q(z), z); });
+  };
+  const auto to_prior = [](double log_q, double z) { return log_q - log_normal(z, 0, 1); };
+  double kl = 0, information = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto log_q = [&](double z) { return log_normal(z, means[i], deviations[i]); };
+    kl += mean(log_q, to_prior) / 4;
+    information += mean(log_q, [&](double l, double z) { return l - log_aggregate(z); }) / 4;
+  }
+  const double aggregate = mean(log_aggregate, to_prior);
   ledger.add("mean KL, by quadrature", 1.596059992443, kl, 1e-9);
   ledger.add("I(x; z), by quadrature", 1.127153190825, information, 1e-9);
   ledger.add("KL(q(z) || p(z)), by quadrature", 0.468906801618, aggregate, 1e-9);
