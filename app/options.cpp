@@ -469,6 +469,16 @@ Command parse_command(int argc, const char* const* argv) {
   on_info->add_flag("--plan", info.plan, "list the planned operations of a training step");
   add_device(on_info, info.device);
 
+  CertifyCommand certify;
+  CLI::App* on_certify = app.add_subcommand("certify", "hold this device against known numbers");
+  add_device(on_certify, certify.device);
+  on_certify->add_flag("--full", certify.full, "16 times the draws, more parameters");
+  on_certify->add_flag("--json", certify.json, "print JSON");
+  on_certify->footer(
+      "Likelihoods, scores, bounds, estimators and random numbers, whose exact values are known, "
+      "as "
+      "this\ndevice computes them in fp32. Exit code 1 if any is off by more than its tolerance.");
+
   try {
     if (argc < 2) throw UsageError("a command is missing; elbo --help names them");
     const auto commands = app.get_subcommands({});
@@ -493,7 +503,8 @@ Command parse_command(int argc, const char* const* argv) {
   if (*on_decode) return decode;
   if (*on_reconstruct) return reconstruct;
   if (*on_sample) return sample;
-  return info;
+  if (*on_info) return info;
+  return certify;
 }
 
 }  // namespace elbo

@@ -67,13 +67,18 @@ struct InfoCommand {
   bool plan = false;
 };
 
+struct CertifyCommand {
+  std::string device = "auto";
+  bool full = false, json = false;
+};
+
 /// What --help and --version print.
 struct Text {
   std::string text;
 };
 
 using Command = std::variant<Text, TrainCommand, EvaluateCommand, EncodeCommand, DecodeCommand,
-                             ReconstructCommand, SampleCommand, InfoCommand>;
+                             ReconstructCommand, SampleCommand, InfoCommand, CertifyCommand>;
 
 /// The command that the arguments give; for `train`, a flag goes before the config file, the file
 /// before the config of the run that is resumed, that before the defaults.
@@ -103,5 +108,6 @@ int run(const DecodeCommand&);
 int run(const ReconstructCommand&);
 int run(const SampleCommand&);
 int run(const InfoCommand&);
+int run(const CertifyCommand&);
 
 }  // namespace elbo

@@ -360,11 +360,39 @@ TEST_F(Trained, a_finished_run_resumed_says_so) {
   EXPECT_EQ(run(*folder, train("r", {"--resume"})).status, 0);
 }
 
+TEST(Certify, holds_here_says_so_and_takes_less_than_half_a_minute) {
+  const TemporaryFolder folder;
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome told = run(folder, {"certify", "--device", "cpu"});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+  EXPECT_EQ(told.status, 0) << told.out << told.error;
+  std::istringstream lines(told.out);
+  std::string line, last;
+  for (; std::getline(lines, line); last = line) EXPECT_LE(line.size(), 100u) << line;
+  EXPECT_EQ(told.out.find(" NO\n"), std::string::npos) << told.out;
+  EXPECT_NE(last.find(" checks hold on cpu"), std::string::npos) << last;
+}
+
+TEST(Certify, prints_json_that_a_program_can_check_again) {
+  const TemporaryFolder folder;
+  const Outcome told = run(folder, {"certify", "--device", "cpu", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const Json json = Json::parse(told.out);
+  EXPECT_EQ(json.at("passed"), true);
+  EXPECT_TRUE(json.at("device").get<std::string>().starts_with("cpu"));
+  EXPECT_GT(json.at("checks").size(), 100u);
+  for (const Json& check : json.at("checks")) {
+    const double off = std::abs(check.at("got").get<double>() - check.at("expected").get<double>());
+    EXPECT_EQ(check.at("pass").get<bool>(), off <= check.at("tolerance").get<double>())
+        << check.at("claim");
+  }
+}
+
 TEST(Help, of_every_command_shows_its_flags_and_defaults) {
   const TemporaryFolder folder;
   EXPECT_EQ(run(folder, {"--help"}).status, 0);
   for (const char* command :
-       {"train", "evaluate", "encode", "decode", "reconstruct", "sample", "info"}) {
+       {"train", "evaluate", "encode", "decode", "reconstruct", "sample", "info", "certify"}) {
     const Outcome help = run(folder, {command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_GT(help.out.size(), 200u) << command;

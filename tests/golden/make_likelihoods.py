@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes likelihoods.h, likelihoods/*.h and app/certified_points.h: log-probabilities, scores and
+"""Writes likelihoods.h, likelihoods/*.h and models/certified_points.h: log-probabilities, scores and
 the scores' condition by mpmath.
 
     pip install mpmath gmpy2 && tests/golden/make_likelihoods.py
@@ -567,7 +567,7 @@ if __name__ == "__main__":
     (here / "likelihoods.h").write_text("\n".join(
         [WRITTEN, "#pragma once",
          *sorted('#include "tests/golden/likelihoods/%s.h"' % law for law in LAWS), ""]))
-    header(here.parent.parent / "app" / "certified_points.h", "elbo::certified",
+    header(here.parent.parent / "models" / "certified_points.h", "elbo::certified",
            ([], ["// clang-format off", POINT] +
             [line for law, (rows, few) in tables.items()
              for line in declared(law, [rows[i] for i in few])] + ["// clang-format on", ""]))
