@@ -23,8 +23,8 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   data.columns = config.observed;
   data.floats.resize(std::size_t(data.rows) * data.columns);
   Batches batches(device, data, 0);
-  const Trainer trainer([&](const Tensor& x, const Pass& pass) { return model(x, pass); },
-                        model.parameters(), batches, training_options(train, data.rows));
+  const TrainingOptions options = training_options(train, data.rows);
+  const Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   return trainer.program().describe();
 }
 

@@ -60,6 +60,7 @@ std::string to_line(const EpochMetrics& m, bool variational) {
   const auto bound = [&](double value) { return variational ? Json(value) : Json(nullptr); };
   Json json;
   json["epoch"] = m.epoch;
+  json["bound"] = m.train.bound ? Json(*m.train.bound) : nullptr;
   json["elbo"] = bound(m.train.elbo);
   json["log_likelihood"] = m.train.log_likelihood;
   json["kl"] = bound(m.train.kl);

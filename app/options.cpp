@@ -140,9 +140,18 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
                   "scvi: the model of scVI (zinb, library rates, log1p input, batch norm, dropout "
                   "0.1, --hidden 128, --latent 10); flags and config go before it")
       ->check(one_of({"scvi"}));
+  add("--objective", c.objective, "elbo, or iwae: the importance-weighted bound of --samples draws")
+      ->check(one_of({"elbo", "iwae"}));
+  add("--samples", c.samples, "draws of the posterior a datum")->check(whole_from<int>(1));
+  add("--gradient", c.gradient, "of iwae's posterior: standard, or dreg (of less variance)")
+      ->check(one_of({"standard", "dreg"}));
   add("--beta", c.beta, "weight of the KL term")->check(number_from(0, true));
   add("--beta-warmup", c.beta_warmup, "epochs over which beta rises from 0")
       ->check(whole_from<int>(0));
+  add("--beta-cycles", c.beta_cycles, "beta rises from 0 so many times, for half a cycle each")
+      ->check(whole_from<int>(0));
+  add("--free-bits", c.free_bits, "nats of KL that each latent unit has free")
+      ->check(number_from(0, true));
   add("--epochs", c.epochs, "passes over the data")->check(whole_from<int>(1));
   add("--batch", c.batch, "data per step")->check(whole_from<int>(1));
   add("--lr", c.rate, "learning rate")->check(number_from(0, false));
@@ -239,8 +248,19 @@ void check_words_that_belong_together(const TrainCommand& c) {
     throw UsageError(error.what());
   }
   if (c.model.dropout >= 1) throw UsageError("--dropout: a share below 1 expected");
-  if (c.model.model != "vae" && (c.beta != defaults.beta || c.beta_warmup > 0))
-    throw UsageError("--beta, --beta-warmup: only --model vae has a KL term");
+  const bool weighted = c.beta != defaults.beta || c.beta_warmup > 0 || c.beta_cycles > 0;
+  if (c.model.model != "vae" && (weighted || c.free_bits > 0))
+    throw UsageError(
+        "--beta, --beta-warmup, --beta-cycles, --free-bits: only --model vae has a KL term");
+  if (c.model.model != "vae" && (c.objective == "iwae" || c.samples > 1))
+    throw UsageError("--objective iwae, --samples: only --model vae has a posterior to draw from");
+  if (c.objective == "iwae" && (weighted || c.free_bits > 0))
+    throw UsageError(
+        "--beta, --beta-warmup, --beta-cycles, --free-bits: --objective iwae has no KL term");
+  if (c.objective != "iwae" && c.gradient != defaults.gradient)
+    throw UsageError("--gradient " + c.gradient + ": only --objective iwae has it");
+  if (c.beta_warmup > 0 && c.beta_cycles > 0)
+    throw UsageError("--beta-warmup and --beta-cycles exclude each other");
 }
 
 void finish_train(CLI::App* command, TrainCommand& c, const std::string& hidden) {
@@ -275,6 +295,18 @@ std::string shell_line(int argc, const char* const* argv) {
   }
   return line;
 }
+
+/// A sentence for each term.
+constexpr const char* information_help =
+    R"(--information prints, with standard errors, where q(z) is the mean of q(z|x) over all data:
+  rate R             the KL term: what the code of a datum costs, in nats
+  I(x;z)             how much of it tells which datum that is; at most log N
+  KL(q(z) || p(z))   the rest: how far the codes of all data together are from the prior
+  total correlation  a part of that: how far the units are from independent of each other
+  dimension-wise KL  and the other: how far each unit's codes are from the prior, summed
+  KL of a unit       the unit's share of the rate
+  active units       those whose posterior mean has a variance over data above 0.01
+R = I(x;z) + KL(q(z) || p(z)) = I(x;z) + total correlation + dimension-wise KL.)";
 
 }  // namespace
 
@@ -312,9 +344,13 @@ TrainingOptions training_options(const TrainCommand& c, long rows) {
   if (c.rate_schedule == "constant") options.rate = Constant{rate};
   if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};
   if (c.rate_schedule == "step") options.rate = StepDecay{.value = rate, .every = (total + 2) / 3};
-  options.beta = c.beta_warmup > 0
-                     ? Schedule(WarmUp{beta, per_epoch * std::uint64_t(c.beta_warmup)})
-                     : Schedule(Constant{beta});
+  options.beta = Constant{beta};
+  if (c.beta_warmup > 0) options.beta = WarmUp{beta, per_epoch * std::uint64_t(c.beta_warmup)};
+  if (const auto cycles = std::uint64_t(c.beta_cycles))
+    options.beta = Cyclical{.value = beta, .period = (total + cycles - 1) / cycles};
+  options.bound = c.objective == "iwae" ? Bound::iwae : Bound::elbo;
+  options.gradient = c.gradient == "dreg" ? Gradient::dreg : Gradient::standard;
+  options.samples = c.samples, options.free_bits = Real(c.free_bits);
   if (c.optimizer == "adam") options.rule = Adam{};
   if (c.optimizer == "adamw") options.rule = Adam{.decoupled_decay = 0.01};
   if (c.optimizer == "sgd") options.rule = Sgd{};
@@ -326,8 +362,13 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["data"] = c.data;
   if (!c.valid.empty()) s["valid"] = c.valid;
   ModelConfig::fields(c.model, [&](const char* name, const auto& value) { s[name] = value; });
+  s["objective"] = c.objective;
+  s["samples"] = c.samples;
+  s["gradient"] = c.gradient;
   s["beta"] = c.beta;
   s["beta-warmup"] = c.beta_warmup;
+  s["beta-cycles"] = c.beta_cycles;
+  s["free-bits"] = c.free_bits;
   s["epochs"] = c.epochs;
   s["batch"] = c.batch;
   s["lr"] = c.rate;
@@ -370,6 +411,14 @@ Command parse_command(int argc, const char* const* argv) {
       ->check(whole_from<int>(1));
   on_evaluate->add_option("--limit", evaluate.limit, "only the first so many data")
       ->check(whole_from<long>(1));
+  CLI::Option* const information = on_evaluate->add_flag(
+      "--information", evaluate.information, "what the KL term is made of, and the active units");
+  on_evaluate
+      ->add_option("--information-samples", evaluate.information_samples,
+                   "draws for that [min(data, 2000)]")
+      ->needs(information)
+      ->check(whole_from<int>(3));
+  on_evaluate->footer(information_help);
   add_seed(on_evaluate, evaluate.seed, "of the noise");
   add_device(on_evaluate, evaluate.device);
   on_evaluate->add_flag("--json", evaluate.json, "print JSON");

@@ -17,8 +17,12 @@ struct UsageError : Error {
 struct TrainCommand {
   std::string data, valid, out, config, preset;
   ModelConfig model;
+  std::string objective = "elbo", gradient = "standard";
+  int samples = 1;  // draws a datum
   double beta = 1;
   int beta_warmup = 0;  // epochs
+  int beta_cycles = 0;
+  double free_bits = 0;
   int epochs = 10, batch = 128;
   double rate = 1e-3;
   std::string rate_schedule = "constant", optimizer = "adam";
@@ -33,6 +37,8 @@ struct EvaluateCommand {
   std::string run, data, part, device = "auto";
   int importance_samples = 0;
   long limit = 0;
+  bool information = false;
+  int information_samples = 0;  // 0: min(N, 2000)
   std::uint64_t seed = 0;
   bool json = false;
 };

@@ -44,8 +44,8 @@ ProgressLine::ProgressLine(int epochs, long rows, bool variational)
 
 std::string ProgressLine::means(const Means& m) const {
   if (!variational_) return fmt::format("log-likelihood {:.4g}", m.log_likelihood);
-  return fmt::format("ELBO {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.elbo, m.log_likelihood,
-                     m.kl);
+  return fmt::format("{} {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.bound ? "IWAE" : "ELBO",
+                     m.bound.value_or(m.elbo), m.log_likelihood, m.kl);
 }
 
 void ProgressLine::rewrite(int epoch, long position, const std::string& figures) {
@@ -69,8 +69,9 @@ void ProgressLine::within(int epoch, const Means& now, long seen, double seconds
   if (!terminal_ || seconds <= 0 || seen <= 0) return;
   const double rate = double(seen) / seconds;
   const double left = double(epochs_ - epoch) * double(rows_) + double(rows_ - now.count);
-  rewrite(epoch, now.count, fmt::format("{}  {} data/s  ETA {}", means(now), short_count(rate),
-                                        duration(left / rate)));
+  rewrite(
+      epoch, now.count,
+      fmt::format("{}  {} data/s  ETA {}", means(now), short_count(rate), duration(left / rate)));
 }
 
 void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& valid,

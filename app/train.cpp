@@ -41,8 +41,7 @@ class Training {
         options_(training_options(c, data_.train.rows)),
         batches_(device, data_.train, c.seed),
         metrics_(folder_),
-        trainer_([this](const Tensor& x, const Pass& pass) { return model_(x, pass); },
-                 model_.parameters(), batches_, options_),
+        trainer_(Trainer::terms_of(model_, options_), model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
     require_no_empty_column(data_.train);
     model_.check_data(data_.train);
@@ -146,7 +145,8 @@ class Training {
   std::string summary() const {
     const Json last = Json::parse(state_.history.back());
     std::string means;
-    for (const char* key : {"elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
+    for (const char* key :
+         {"bound", "elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
       if (!last.at(key).is_null())
         means +=
             fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key, last.at(key).get<double>());

@@ -5,20 +5,24 @@ namespace elbo {
 
 /// The table of operations on one device, in terms of its skeletons:
 ///
-///     map(rows, columns, body)           body(r, c)
-///     map_rows(in, body)                 body(r, unit, v), v = in's Body::width numbers at the
-///     unit row_sums(rows, columns, out, body) out(r, 0) = Σ_c body(r, c) row_pass(rows, columns,
-///     body)      body(r, team): several passes over a row column_pass(columns, body) body(team):
-///     several passes over columns gemm(product, body)                body(r, unit, numbers of the
-///     product); sums per row tile weight_gradients, column_sum, objective, update_all, clip_scale,
-///     advance with(activation, f)                f(one activation): opened, or any of them in one
-///     kernel with<Law, K>(observe, law, f)      f(ObserveBody): for the parts present, or for any
+// clang-format off
+///     map(rows, columns, body)            body(r, c)
+///     map_rows(in, body)                  body(r, unit, v), v = in's Body::width numbers at the unit
+///     row_sums(rows, columns, out, body)  out(r, 0) = Σ_c body(r, c)
+///     row_pass(rows, columns, body)       body(r, team): several passes over a row
+///     column_pass(columns, body)          body(team): several passes over columns
+///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
+///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
+///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
+///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
+///     clip_scale, advance
+// clang-format on
 ///
 /// A team is what works on one row, or on some adjacent columns.  Every team calls the same in the
 /// same order; f gives the terms of entry i (of column c):
 ///
 ///     of a row      sum(n, f) Σ_i f(i), a Vec      max(n, f)     each(n, f)     once(f)
-///     of columns    sum(n, f) Σ_i f(i, c), at (c)  per_column(f) f(c), at (c)
+///     of columns    sum(n, f) Σ_i f(i)(c), at (c)  per_column(f) f(c), at (c)
 ///                   each(n, f)                     columns(f)    f(c) once a column
 ///
 /// Sums have a fixed order, NaN passes through sum and max, and what one pass has written of an
@@ -47,25 +51,27 @@ struct OpsOn final : Ops {
   }
   void run(const Fill& op) const override { on.map(op.out.rows, op.out.columns, FillBody{op}); }
   void run(const Add& op) const override { on.map(op.out.rows, op.out.columns, AddBody{op}); }
-  void run(const Drop& op) const override { on.map(op.out.rows, op.out.columns, DropBody{op}); }
+  void run(const Drop& op) const override {
+    on.row_pass(op.out.rows, op.out.columns, DropBody{op});
+  }
   void run(const NormaliseColumns& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.column_pass(op.y.columns, NormaliseColumnsBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.column_pass(op.y.columns, NormaliseColumnsBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseColumnsGradient& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseRows& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.row_pass(op.y.rows, op.y.columns, NormaliseRowsBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.row_pass(op.y.rows, op.y.columns, NormaliseRowsBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseRowsGradient& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.row_pass(op.dx.rows, op.dx.columns, NormaliseRowsGradientBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.row_pass(op.dx.rows, op.dx.columns, NormaliseRowsGradientBody<Act, drops>{op, act});
     });
   }
   void run(const SumSlopes& op) const override {
@@ -90,6 +96,17 @@ struct OpsOn final : Ops {
   void run(const Objective& op) const override { on.objective(op); }
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
+  }
+  void run(const AggregatePosterior& op) const override { on.aggregate_posterior(op); }
+  void run(const SampleManyGradient& op) const override {
+    on.map(op.q.rows, op.q.columns / 2, SampleManyGradientBody{op});
+  }
+  void run(const ImportanceBound& op) const override { on.importance_bound(op); }
+  void run(const UnitKl& op) const override {
+    on.row_sums(op.means.rows, op.q.rows, op.means, UnitKlBody{op});
+  }
+  void run(const FreeBits& op) const override {
+    on.row_sums(op.q.rows, op.means.rows, op.terms, FreeBitsBody{op});
   }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }

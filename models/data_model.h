@@ -3,10 +3,11 @@
 
 namespace elbo {
 
-/// The two terms of the evidence lower bound, one row a datum, in nats.  A model without a
-/// posterior has no kl.
+/// The two terms of the evidence lower bound, in nats: log_likelihood [B·S,1], S = noise.samples
+/// draws a datum, and kl [B,1].  A model without a posterior has no kl; where there is another
+/// bound [B,1] to train, the two are only counted.
 struct Terms {
-  Tensor log_likelihood, kl;
+  Tensor log_likelihood, kl, bound{};
 };
 
 /// What an encoder and a decoder stand between: the transform of the data that the encoder sees,

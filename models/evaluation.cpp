@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "kernels/math/divergences.h"
+#include "models/iwae.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -94,38 +95,34 @@ Nll importance_nll(const Model& model, Batches& batches, int samples, std::uint6
   constexpr int most_rows = 8192;  // of the decoder at a time
   const int chunk = std::min(samples, 512), part = std::max(1, most_rows / chunk);
   batches.in_order();
+  // By data and draws, of which the last part has fewer: four steps, whatever S is.
   std::map<std::pair<int, int>, std::unique_ptr<Outputs>> steps;
-  const auto step_for = [&](int rows, int first_sample) -> Outputs& {
-    auto& slot = steps[{rows, first_sample}];
+  const auto step_for = [&](int rows, int drawn) -> Outputs& {
+    auto& slot = steps[{rows, drawn}];
     if (!slot)
       slot = make_outputs(batches.device(), [&](Outputs& out) {
         const Tensor x = batches.next(rows);
         Noise noise = evaluation_noise(batches, seed);
-        noise.samples = std::min(chunk, samples - first_sample);
-        noise.first_sample = first_sample;
-        const auto [z, log_ratio] = sample_many(model.encode(x), noise);
-        out.first = add(model.log_likelihood(x, model.decode(z)), log_ratio);
+        noise.samples = drawn;
+        out.first = importance_weighted(model, x, {.noise = noise}).bound;
       });
     return *slot;
   };
   double sum = 0, squares = 0;
-  const long count = each_part(batches, limit, part, [&](long, int rows) {
+  const long count = each_part(batches, limit, part, [&](long from, int rows) {
     std::vector<double> largest(rows, -INFINITY), total(rows, 0.0);
     for (int first = 0; first < samples; first += chunk) {
-      Outputs& out = step_for(rows, first);
+      const int drawn = std::min(chunk, samples - first);
+      Outputs& out = step_for(rows, drawn);
+      // The epoch is a counter of the noise: each chunk has draws of its own.
+      batches.progress().write({0, std::uint32_t(first / chunk), std::uint32_t(from)});
       (*out.step)();
-      const std::vector<Real> weights = out.first.read();
-      const int drawn = int(weights.size()) / rows;
-      for (int r = 0; r < rows; ++r)
-        for (int s = 0; s < drawn; ++s) {
-          const double w = weights[std::size_t(r) * drawn + s];
-          if (w > largest[r]) {
-            total[r] = total[r] * std::exp(largest[r] - w) + 1;
-            largest[r] = w;
-          } else {
-            total[r] += std::exp(w - largest[r]);
-          }
-        }
+      const std::vector<Real> bounds = out.first.read();
+      for (int r = 0; r < rows; ++r) {
+        const double b = bounds[std::size_t(r)], most = std::max(largest[r], b);
+        total[r] = total[r] * std::exp(largest[r] - most) + drawn * std::exp(b - most);
+        largest[r] = most;
+      }
     }
     for (int r = 0; r < rows; ++r) {
       const double nll = -(largest[r] + std::log(total[r] / samples));

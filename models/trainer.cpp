@@ -1,5 +1,6 @@
 #include "models/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -14,9 +15,10 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
       options_(options),
       optimizer_(std::move(parameters), options.rule, options.rate, batches.progress(),
                  options.clip),
-      device_sums_(batches.device(), 3),
-      sums_(3) {
+      device_sums_(batches.device(), 4),
+      sums_(4) {
   require(options.batch > 0, "trainer: batch is ", options.batch, ", expected at least 1");
+  require(options.samples > 0, "trainer: samples is ", options.samples, ", expected at least 1");
   const int batch = int(std::min<long>(options.batch, batches.rows()));
   full_ = make_step(batch);
   if (const int rest = int(batches.rows() % batch)) last_ = make_step(rest);
@@ -26,12 +28,18 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
 std::unique_ptr<Step> Trainer::make_step(int rows) {
   return std::make_unique<Step>(batches_.device(), [&] {
     const Tensor x = batches_.next(rows);
-    const Noise noise{.seed = options_.seed, .batch = batches_.batch(), .given = {}};
+    const Noise noise{
+        .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
     const Terms terms = model_(x, {.training = true, .noise = noise});
-    std::vector<Term> weighted{{terms.log_likelihood, {.factor = -1}}};
-    if (terms.kl)
-      weighted.push_back(
-          {terms.kl, {.schedule = options_.beta, .state = batches_.progress().state()}});
+    const Scale gain{.factor = -1}, counted{.factor = 0};
+    const Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
+    const bool free = options_.free_bits > 0;
+    std::vector<Term> weighted{{terms.log_likelihood, terms.bound ? counted : gain}};
+    if (terms.kl) weighted.push_back({terms.kl, terms.bound || free ? counted : beta});
+    if (terms.bound) weighted.push_back({terms.bound, gain});
+    else if (free) weighted.push_back({free_bits(terms.kl, options_.free_bits), beta});
+    terms_ = weighted.size();
+    rows_per_datum_ = terms.log_likelihood.rows() / rows;
     backward(objective(weighted, device_sums_.data()));
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows);
@@ -39,14 +47,13 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
 }
 
 Means Trainer::means() const {
-  // The sums are those of the objective's terms and then the rows: two numbers or three.
-  const bool variational = sums_[2] > 0;
-  const double count = variational ? sums_[2] : sums_[1];
+  const double rows = sums_[terms_], count = rows / rows_per_datum_;
   Means m{.count = long(count)};
   if (count == 0) return m;
-  m.log_likelihood = sums_[0] / count;
-  m.kl = variational ? sums_[1] / count : 0;
+  m.log_likelihood = sums_[0] / rows;
+  m.kl = terms_ > 1 ? sums_[1] / count : 0;
   m.elbo = m.log_likelihood - m.kl;
+  if (options_.bound == Bound::iwae) m.bound = sums_[2] / count;
   return m;
 }
 
@@ -59,8 +66,10 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   }
   const auto look = [&] {
     device_sums_.read(sums_.data(), sums_.size());
-    require(std::isfinite(sums_[0]) && std::isfinite(sums_[1]), "training: the loss of epoch ",
-            epoch_ + 1, " is not finite at step ", step_, "; a smaller learning rate may help");
+    const bool finite =
+        std::all_of(sums_.begin(), sums_.end(), [](double sum) { return std::isfinite(sum); });
+    require(finite, "training: the loss of epoch ", epoch_ + 1, " is not finite at step ", step_,
+            "; a smaller learning rate may help");
     return means();
   };
   auto last_look = Clock::now();

@@ -2,17 +2,25 @@
 #include <functional>
 #include <optional>
 
+#include "models/iwae.h"
 #include "models/model.h"
 #include "nn/batches.h"
 #include "runtime/step.h"
 
 namespace elbo {
 
+/// What is maximised: the evidence lower bound, or the importance-weighted one (models/iwae.h).
+enum class Bound { elbo, iwae };
+
 struct TrainingOptions {
   int batch = 128;
   int epochs = 10;
   Schedule rate = Constant{Real(1e-3)};
-  Schedule beta = Constant{1};  // the weight of the KL term
+  Bound bound = Bound::elbo;
+  int samples = 1;                         // draws a datum; the ELBO averages over them
+  Gradient gradient = Gradient::standard;  // of the posterior under iwae
+  Schedule beta = Constant{1};             // the weight of the KL term
+  Real free_bits = 0;                      // nats of KL that each latent unit has free
   UpdateRule rule = Adam{};
   Real clip = 0;  // largest norm of all gradients together; 0: not limited
   std::uint64_t seed = 0;
@@ -22,6 +30,7 @@ struct TrainingOptions {
 struct Means {
   double elbo = 0, log_likelihood = 0, kl = 0;
   long count = 0;
+  std::optional<double> bound{};  // where another bound than elbo is trained
 };
 
 /// Trains any model: something that maps a batch and how it is run to the terms of the bound.
@@ -36,8 +45,21 @@ class Trainer {
   /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
   template <class M>
   Trainer(M& model, Batches& batches, const TrainingOptions& options)
-      : Trainer([&model](const Tensor& x, const Pass& pass) { return model(x, pass); },
-                elbo::parameters(model), batches, options) {}
+      : Trainer(terms_of(model, options), elbo::parameters(model), batches, options) {}
+
+  /// The terms that the options' bound takes from a model.
+  /// Errors: iwae of a model that does not encode and decode.
+  template <class M>
+  static Function terms_of(const M& model, const TrainingOptions& options) {
+    if (options.bound == Bound::elbo)
+      return [&model](const Tensor& x, const Pass& pass) { return model(x, pass); };
+    const Gradient gradient = options.gradient;
+    if constexpr (requires(const Tensor& x, const Pass& p) { importance_weighted(model, x, p); })
+      return [&model, gradient](const Tensor& x, const Pass& pass) {
+        return importance_weighted(model, x, pass, gradient);
+      };
+    fail("trainer: iwae needs a model that encodes, decodes and has a log_likelihood");
+  }
 
   /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred
   /// milliseconds with the data seen in this epoch and their means; if it returns false the epoch
@@ -68,7 +90,9 @@ class Trainer {
   TrainingOptions options_;
   Optimizer optimizer_;
   DeviceArray<double> device_sums_;
-  std::vector<double> sums_;
+  std::vector<double> sums_;  // of each of `terms_` terms, then the rows of the first
+  std::size_t terms_ = 0;
+  int rows_per_datum_ = 1;  // of the log-likelihood
   std::unique_ptr<Step> full_, last_;
   std::uint32_t epoch_ = 0, position_ = 0;
   std::uint64_t step_ = 0;

@@ -27,7 +27,7 @@ struct Vae {
     return data.log_likelihood(x, theta);
   }
   Terms operator()(const Tensor& x, const Pass& pass) const {
-    const auto [z, kl] = sample_posterior(encode(x, pass), pass.noise);
+    const auto [z, kl] = sample_posterior(encode(x, pass.of_data()), pass.noise);
     return {log_likelihood(x, decode(z, pass)), kl};
   }
   void parts(auto visit) {

@@ -1,6 +1,7 @@
 #include "nn/functions.h"
 
 #include <cmath>
+#include <limits>
 
 #include "runtime/error.h"
 
@@ -51,6 +52,10 @@ Sampled sample_posterior(const Tensor& q, const Noise& noise) {
   Program& program = program_of(q, "sample_posterior", "q");
   require(q.columns() % 2 == 0, "sample_posterior: q is ", q.shape(),
           ", expected an even number of columns (mean and log-variance of each unit)");
+  if (noise.samples > 1) {
+    const Tensor kl = posterior_kl(q);
+    return {sample_many(q, noise).z, kl};
+  }
   const int units = q.columns() / 2;
   const Matrix& given = noise.given;
   require(!given.tensor || (given.rows == q.rows() && given.columns == units),
@@ -62,6 +67,34 @@ Sampled sample_posterior(const Tensor& q, const Noise& noise) {
       SampleLatent{.in = program.use(q), .z = z.matrix(), .terms = kl.matrix(), .noise = noise}});
   if (q.tracked()) program.tape.push_back(LatentCall{q, z, kl, noise});
   return {z, kl};
+}
+
+Tensor posterior_kl(const Tensor& q) {
+  Program& program = program_of(q, "posterior_kl", "q");
+  require(q.columns() % 2 == 0, "posterior_kl: q is ", q.shape(),
+          ", expected an even number of columns (mean and log-variance of each unit)");
+  const Tensor kl = made(q, {q.rows(), 1}, q.tracked());
+  program.add(Apply{SampleLatent{.in = program.use(q), .terms = kl.matrix()}});
+  if (q.tracked()) program.tape.push_back(LatentCall{q, {}, kl, {}});
+  return kl;
+}
+
+Tensor free_bits(const Tensor& kl, Real nats) {
+  Program& program = program_of(kl, "free_bits", "kl");
+  require(nats > 0 && std::isfinite(nats), "free_bits: ", nats, " nats, expected a number > 0");
+  for (Call& entry : program.tape)
+    if (auto* const call = std::get_if<LatentCall>(&entry);
+        call && call->kl.storage() == kl.storage()) {
+      require(!call->floored, "free_bits: this KL has free bits already");
+      call->floor = nats;
+      call->unit_kl = made(kl, {call->q.columns() / 2, 1}, false);
+      call->floored = made(kl, kl.shape(), true);
+      program.add(UnitKl{program.use(call->q), call->unit_kl.matrix()});
+      program.add(
+          FreeBits{program.use(call->q), call->unit_kl.matrix(), call->floored.matrix(), nats});
+      return call->floored;
+    }
+  fail("free_bits: kl is not a posterior's KL, with a gradient, of the program that is recorded");
 }
 
 Tensor log_prob(const Likelihood& law, const Tensor& x, const Tensor& theta, const Tensor& side) {
@@ -235,8 +268,9 @@ Tensor objective(const std::vector<Term>& terms, double* totals) {
   ObjectiveCall call;
   for (const Term& term : terms) {
     const Shape expected{terms[0].rows.rows(), 1};
-    require(term.rows && term.rows.shape() == expected, "objective: a term is ",
-            term.rows ? term.rows.shape() : Shape{0, 0}, ", expected ", expected);
+    require(term.rows && term.rows.columns() == 1 && expected.rows % term.rows.rows() == 0,
+            "objective: a term is ", term.rows ? term.rows.shape() : Shape{0, 0}, ", expected ",
+            expected, ", or a part of those rows");
     operation.terms[operation.count] = program.use(term.rows);
     operation.weights[operation.count++] = term.weight;
     call.terms.push_back(term.rows), call.weights.push_back(term.weight);
@@ -250,14 +284,56 @@ Tensor objective(const std::vector<Term>& terms, double* totals) {
   return loss;
 }
 
-Draws sample_many(const Tensor& q, const Noise& noise) {
+Draws sample_many(const Tensor& q, const Noise& noise, Gradient gradient) {
   Program& program = program_of(q, "sample_many", "q");
   require(q.columns() % 2 == 0 && noise.samples > 0, "sample_many: q is ", q.shape(), ", ",
           noise.samples, " samples; expected an even number of columns and at least one sample");
-  const int rows = q.rows() * noise.samples;
-  const Tensor z = made(q, {rows, q.columns() / 2}, false), log_ratio = made(q, {rows, 1}, false);
+  constexpr long most_samples = 1 << 24;  // of a datum: kernels/state.h
+  require(long(noise.first_sample) + noise.samples <= most_samples &&
+              long(q.rows()) * noise.samples <= std::numeric_limits<int>::max(),
+          "sample_many: ", noise.samples, " samples of ", q.rows(), " data, expected at most ",
+          most_samples, " samples, and rows that an int counts");
+  const Shape shape{q.rows() * noise.samples, q.columns() / 2};
+  const Matrix& given = noise.given;
+  require(!given.tensor || (given.rows == shape.rows && given.columns == shape.columns),
+          "sample_many: the given noise is ", Shape{given.rows, given.columns}, ", expected ",
+          shape);
+  const Tensor z = made(q, shape, q.tracked()), log_ratio = made(q, {shape.rows, 1}, q.tracked());
   program.add(SampleMany{program.use(q), z.matrix(), log_ratio.matrix(), noise});
+  if (q.tracked())
+    program.tape.push_back(SampleManyCall{q, z, log_ratio, noise, gradient == Gradient::dreg});
   return {z, log_ratio};
+}
+
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q) {
+  Program& program = program_of(z, "aggregate_posterior", "z");
+  require(q && q.columns() == 2 * z.columns(), "aggregate_posterior: q is ",
+          q ? q.shape() : Shape{0, 0}, ", expected ", 2 * z.columns(), " columns as z is ",
+          z.shape());
+  const Tensor log_q = made(z, {z.rows(), 1}, false), log_marginals = made(z, z.shape(), false);
+  program.add(
+      AggregatePosterior{program.use(z), program.use(q), log_q.matrix(), log_marginals.matrix()});
+  return {log_q, log_marginals};
+}
+
+Tensor importance_bound(const Tensor& log_p, const Tensor& log_ratio, int samples) {
+  Program& program = program_of(log_p, "importance_bound", "log_p");
+  require(samples > 0 && log_p.columns() == 1 && log_p.rows() % samples == 0,
+          "importance_bound: log_p is ", log_p.shape(), ", expected a column of a multiple of ",
+          samples, " rows");
+  require(log_ratio && log_ratio.shape() == log_p.shape(), "importance_bound: log_ratio is ",
+          log_ratio ? log_ratio.shape() : Shape{0, 0}, ", expected ", log_p.shape());
+  const bool tracked = log_p.tracked() || log_ratio.tracked();
+  const Tensor bound = made(log_p, {log_p.rows() / samples, 1}, tracked);
+  program.add(ImportanceBound{.log_p = program.use(log_p),
+                              .log_ratio = program.use(log_ratio),
+                              .bound = bound.matrix(),
+                              .upstream = {},
+                              .weights = {},
+                              .scale = {},
+                              .samples = samples});
+  if (tracked) program.tape.push_back(ImportanceCall{log_p, log_ratio, bound, samples});
+  return bound;
 }
 
 }  // namespace elbo

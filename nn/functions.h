@@ -20,8 +20,19 @@ struct Sampled {
 /// z = μ + e^{s/2} ε and KL(N(μ, e^s) ‖ N(0, I)) in nats.
 ///
 /// q [B,2D] holds (μ, s) of each unit side by side  →  z [B,D], kl [B,1]
+/// With S = noise.samples > 1: S draws a datum, z [B·S,D], row b·S + s.
 /// Source: Kingma & Welling (2014), section 2.4 and appendix B.
 Sampled sample_posterior(const Tensor& q, const Noise&);
+
+/// The KL alone.
+Tensor posterior_kl(const Tensor& q);
+
+/// The KL with `nats` free in each latent unit: a unit whose mean over the batch is at or below
+/// them counts as so many, without a gradient.  kl [B,1]  →  [B,1], whose mean is Σ_units max(nats,
+/// mean KL of the unit). Errors: kl was not made by a function above, from a tensor with a
+/// gradient, in this program. Source: Kingma et al., Improving Variational Inference with Inverse
+/// Autoregressive Flow (2016).
+Tensor free_bits(const Tensor& kl, Real nats);
 
 /// Σ_c log p(x(b,c) | theta(b,c)) in nats.  x [B,C]  theta [B·S,K·C], the K of a scalar side by
 /// side  →  [B·S,1].  A law with K + 1 parameters takes its last from side, [1,C] or [1,1].
@@ -31,15 +42,16 @@ Tensor log_prob(const Likelihood&, const Tensor& x, const Tensor& theta, const T
 /// α a + β b, of one shape.
 Tensor add(const Tensor& a, const Tensor& b, Real alpha = 1, Real beta = 1);
 
-/// A term of a loss: weight · mean over rows.
+/// A term of a loss: weight · mean over rows.  One of factor 0 is only added to the totals.
 struct Term {
-  Tensor rows;  // [B,1]
+  Tensor rows;  // [B,1], or [B·S,1]
   Scale weight;
 };
 
 /// Σ_i weight_i · mean(term_i), in nats per datum  →  [1,1].  The tensor to call backward() on.
-/// totals, when given, is device memory for one double a term and one for the rows: running sums.
-/// Errors: no term, more than Objective::most, rows that differ.
+/// totals, when given, is device memory for one double a term and one for the rows of the first:
+/// running sums. Errors: no term, more than Objective::most, rows that do not divide those of the
+/// first.
 Tensor objective(const std::vector<Term>&, double* totals = nullptr);
 
 /// What dropout with that probability keeps of a layer: a function of the noise's counters and of
@@ -94,7 +106,29 @@ struct Draws {
   Tensor z, log_ratio;
 };
 
-/// S = noise.samples draws a datum: z [B·S,D] and log p(z) - log q(z|x) [B·S,1].  No gradient.
-Draws sample_many(const Tensor& q, const Noise&);
+/// How the bound's gradient reaches the posterior: through draw and density, or doubly
+/// reparameterised (DReG), of less variance: Tucker et al. (2019).  The decoder's is the same.
+enum class Gradient { standard, dreg };
+
+/// S = noise.samples draws a datum: q [B,2D]  →  z [B·S,D] and log p(z) - log q(z|x) [B·S,1] in
+/// nats, row b·S + s.  With Gradient::dreg both must reach the loss through importance_bound alone.
+/// Errors: shapes that do not fit; more than 2²⁴ samples a datum; rows that no int counts.
+Draws sample_many(const Tensor& q, const Noise&, Gradient = Gradient::standard);
+
+/// log 1/S Σ_s exp(log_p + log_ratio) in nats: both [B·S,1], the S draws of a datum in consecutive
+/// rows  →  [B,1].  With S = 1 the ELBO's estimate by one draw.
+/// Errors: shapes that differ, rows that are not a multiple of S.
+/// Source: Burda et al., Importance Weighted Autoencoders (2016), equation 8.
+Tensor importance_bound(const Tensor& log_p, const Tensor& log_ratio, int samples);
+
+struct Aggregate {
+  Tensor log_q, log_marginals;
+};
+
+/// log 1/N Σ_n q(z | x_n) of all coordinates and of each, in nats.  No gradient.
+///
+/// z [M,D]  q [N,2D], (μ, s) of each unit side by side  →  log_q [M,1], log_marginals [M,D]
+/// Formulas, cost and source: kernels/ops/aggregate.h.
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q);
 
 }  // namespace elbo

@@ -26,6 +26,13 @@ class Initialiser {
 struct Pass {
   bool training = false;
   Noise noise = {};
+
+  /// Of what has one row a datum, however many samples of it are drawn later.
+  Pass of_data() const {
+    Pass pass = *this;
+    pass.noise.samples = 1;
+    return pass;
+  }
 };
 
 /// activation(x Wᵀ + b), W [O,I] and b [1,O] drawn from U(-1/√I, 1/√I) as PyTorch's nn.Linear.

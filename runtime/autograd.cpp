@@ -36,21 +36,60 @@ class Autograd {
 
   void differentiate(const LatentCall& call) {
     Matrix dz = gradient(call.z);
-    const Matrix upstream = gradient(call.kl);
-    if (!call.q.tracked() || (!dz.tensor && !upstream.tensor)) return;
-    if (!dz.tensor) program_.add(Fill{dz = temporary(call.z.shape()), Scale{.factor = 0}});
+    const Matrix whole = gradient(call.kl), floored = gradient(call.floored);
+    require(!whole.tensor || !floored.tensor,
+            "backward: the loss counts a KL twice, with free bits and without");
+    const bool free = floored.tensor;
+    if (!call.q.tracked() || (!dz.tensor && !whole.tensor && !free)) return;
+    if (!dz.tensor) {
+      dz = temporary({call.q.rows(), call.q.columns() / 2});
+      program_.add(Fill{dz, Scale{.factor = 0}});
+    }
     write(call.q, [&](const Matrix& dq) {
-      program_.add(Apply{LatentGradient{
-          .in = dz, .q = matrix(call.q), .upstream = upstream, .out = dq, .noise = call.noise}});
+      program_.add(Apply{LatentGradient{.in = dz,
+                                        .q = matrix(call.q),
+                                        .upstream = free ? floored : whole,
+                                        .means = free ? matrix(call.unit_kl) : Matrix{},
+                                        .out = dq,
+                                        .floor = call.floor,
+                                        .noise = call.noise}});
     });
+  }
+
+  void differentiate(const SampleManyCall& call) {
+    const Matrix dz = gradient(call.z), upstream = gradient(call.log_ratio);
+    if (!dz.tensor && !upstream.tensor) return;
+    require(!call.doubly || upstream.tensor,
+            "backward: a doubly reparameterised draw must reach the loss through importance_bound");
+    write(call.q, [&](const Matrix& dq) {
+      program_.add(SampleManyGradient{dz, matrix(call.q), upstream, dq, call.noise, call.doubly});
+    });
+  }
+
+  void differentiate(const ImportanceCall& call) {
+    const Matrix upstream = gradient(call.bound);
+    if (!upstream.tensor) return;
+    Matrix weights;
+    for (const Tensor& tensor : {call.log_p, call.log_ratio})
+      if (tensor.tracked())
+        write(tensor, [&](const Matrix& out) {
+          if (weights.tensor) return program_.add(Add{.a = weights, .b = {}, .out = out});
+          weights = out;
+          program_.add(ImportanceBound{.log_p = matrix(call.log_p),
+                                       .log_ratio = matrix(call.log_ratio),
+                                       .bound = {},
+                                       .upstream = upstream,
+                                       .weights = weights,
+                                       .scale = {},
+                                       .samples = call.samples});
+        });
   }
 
   void differentiate(const LogProbCall& call) {
     const Matrix upstream = gradient(call.terms);
     if (!upstream.tensor) return;
-    require(call.repeat == 1, "backward: log_prob of several samples a datum has no gradient");
     const bool shared = call.side.tracked();
-    const Matrix side_score = shared ? temporary(call.x.shape()) : Matrix{};
+    const Matrix side_score = shared ? temporary({call.theta.rows(), call.x.columns()}) : Matrix{};
     const auto score = [&](const Matrix& dtheta) {
       program_.add(Apply{Observe{.in = matrix(call.theta),
                                  .side = matrix(call.side),
@@ -123,7 +162,7 @@ class Autograd {
 
   void differentiate(const ObjectiveCall& call) {
     for (std::size_t i = 0; i < call.terms.size(); ++i)
-      if (call.terms[i].tracked())
+      if (call.terms[i].tracked() && call.weights[i].factor != 0)
         write(call.terms[i], [&](const Matrix& out) {
           Scale weight = call.weights[i];
           weight.factor /= Real(call.terms[i].rows());

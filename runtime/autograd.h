@@ -18,8 +18,19 @@ struct DenseCall {
   Activation activation;
 };
 struct LatentCall {
-  Tensor q, z, kl;
+  Tensor q, z, kl;  // z is empty if only the KL was asked for
   Noise noise;
+  Tensor unit_kl{}, floored{};  // of free bits
+  Real floor = 0;
+};
+struct SampleManyCall {
+  Tensor q, z, log_ratio;
+  Noise noise;
+  bool doubly;
+};
+struct ImportanceCall {
+  Tensor log_p, log_ratio, bound;
+  int samples;
 };
 struct LogProbCall {
   Tensor x, theta, side, terms;
@@ -53,8 +64,8 @@ struct ObjectiveCall {
   Tensor loss;
 };
 
-using Call = std::variant<DenseCall, LatentCall, LogProbCall, NormCall, DropCall, RatesCall,
-                          AddCall, ObjectiveCall>;
+using Call = std::variant<DenseCall, LatentCall, SampleManyCall, ImportanceCall, LogProbCall,
+                          NormCall, DropCall, RatesCall, AddCall, ObjectiveCall>;
 using Tape = std::vector<Call>;
 
 /// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends

@@ -112,6 +112,26 @@ class Planner {
         break;
       }
     }
+    join_weights();
+  }
+
+  /// The importance weights come with the bound.
+  void join_weights() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      const auto* const later = std::get_if<ImportanceBound>(&list_[j]);
+      if (!later || later->bound.tensor) continue;
+      const auto scale = constant(later->upstream);
+      if (!scale) continue;
+      for (int i = 0; i < j; ++i) {
+        auto* const first = std::get_if<ImportanceBound>(&list_[i]);
+        if (!first || first->weights.tensor || first->log_p.tensor != later->log_p.tensor ||
+            first->log_ratio.tensor != later->log_ratio.tensor)
+          continue;
+        first->weights = later->weights, first->scale = *scale;
+        erase({j--});
+        break;
+      }
+    }
   }
 
   void read_constants() {
@@ -231,7 +251,8 @@ class Planner {
     const int whole = terms->tensor;
     const auto all = readers(whole);
     const bool summed_anyway = !kept(whole) && std::all_of(all.begin(), all.end(), [&](int r) {
-      return std::holds_alternative<Objective>(list_[r]);
+      return std::holds_alternative<Objective>(list_[r]) ||
+             std::holds_alternative<ImportanceBound>(list_[r]);
     });
     if (summed_anyway) {
       Matrix& m = program_.tensors.at(whole)->matrix;

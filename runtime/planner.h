@@ -5,7 +5,8 @@ namespace elbo {
 
 /// Rewrites a recorded list into fewer operations that compute the same.
 ///
-///  1. scores      log-likelihood and its gradient become one pass where the weight is known
+///  1. scores      log-likelihood and its gradient become one pass where the weight is known;
+///                 so do the importance-weighted bound and its weights
 ///  2. constants   a gradient that is one number everywhere is read as that number
 ///  3. biases      a layer without activation hands its bias to what reads it
 ///  4. sums        the gradient of a sum is read where it is, not copied to the parts

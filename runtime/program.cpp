@@ -132,6 +132,19 @@ struct Describe {
   }
   void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
   void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
+  void operator()(const AggregatePosterior& o) const {
+    out << "aggregate posterior of " << o.q.rows << " at " << size(o.z);
+  }
+  void operator()(const SampleManyGradient& o) const {
+    out << (o.doubly ? "doubly reparameterised " : "") << "gradient of " << o.noise.samples
+        << " samples a datum";
+  }
+  void operator()(const ImportanceBound& o) const {
+    out << (o.bound.tensor ? "importance-weighted bound" : "")
+        << (o.bound.tensor && o.weights.tensor ? ", " : "") << (o.weights.tensor ? "weights" : "");
+  }
+  void operator()(const UnitKl& o) const { out << "KL of " << o.means.rows << " units"; }
+  void operator()(const FreeBits&) const { out << "KL with free bits"; }
   void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }
   void operator()(const ClipScale& o) const {
     out << "norm of " << o.gradients.size() << " gradients";

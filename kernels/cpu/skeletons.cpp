@@ -94,6 +94,20 @@ void Skeletons::objective(const Objective& op) const {
   op.loss(0, 0) = Real(loss);
 }
 
+void Skeletons::importance_bound(const ImportanceBound& op) const {
+  each(op.data(), map_rows_per_task, [&](int b) {
+    const int first = b * op.samples, end = first + op.samples;
+    Real most = ImportanceBound::least;
+    for (int r = first; r < end; ++r) most = std::max(most, op.log_weight(r));
+    double total = 0;
+    for (int r = first; r < end; ++r) total += elbo::exp(op.log_weight(r) - most);
+    if (op.bound.present()) op.bound(b, 0) = Real(most + std::log(total / op.samples));
+    if (!op.weights.present()) return;
+    const Real share = Real(op.weight(b) / total);
+    for (int r = first; r < end; ++r) op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
+  });
+}
+
 void Skeletons::update_all(const UpdateAll& op) const {
   struct Task {
     const Update* update;

@@ -186,13 +186,13 @@ struct ColumnTeam {
   template <class F>
   __device__ void each(int n, F&& f) const {
     if (inside)
-      for (int i = part; i < n; i += team_parts) f(i, column);
+      for (int i = part; i < n; i += team_parts) f(i)(column);
   }
   template <class F>
   __device__ auto sum(int n, F&& f) const {
-    decltype(f(0, 0)) all{};
+    decltype(f(0)(0)) all{};
     if (inside)
-      for (int i = part; i < n; i += team_parts) add(all, f(i, column));
+      for (int i = part; i < n; i += team_parts) add(all, f(i)(column));
     return over_column(all);
   }
   template <class F>
@@ -292,6 +292,48 @@ __global__ void __launch_bounds__(sum_threads)
   if (threadIdx.x > 0) return;
   if (op.totals) op.totals[op.count] += op.terms[0].rows;
   op.loss(0, 0) = Real(loss);
+}
+
+/// Combines the values of a row's threads; each of them gets the result.
+template <class Combine>
+__device__ Real across_row(Real v, int lanes, Combine combine) {
+  ELBO_SHARED(parts, Real[row_threads / 32]);
+#pragma unroll
+  for (int distance = 16; distance; distance /= 2)
+    v = combine(v, __shfl_xor_sync(~0u, v, distance));
+  if (lanes == 32) return v;
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
+  __syncthreads();
+  v = parts[0];
+  for (int w = 1; w < row_threads / 32; ++w) v = combine(v, parts[w]);
+  __syncthreads();  // parts may be used again
+  return v;
+}
+
+/// The importance-weighted bound, a warp or a block for each datum.  Reads the log weights three
+/// times, of which a cache serves two.
+__global__ void __launch_bounds__(row_threads)
+    importance_bound_kernel(const __grid_constant__ ImportanceBound op, int lanes) {
+  begin();
+  const RowPlace place(lanes);
+  const bool mine = place.row < op.data();
+  const int first = mine ? place.row * op.samples : 0, end = mine ? first + op.samples : 0;
+  Real most = ImportanceBound::least;
+  for (int r = first + place.lane; r < end; r += lanes) {
+    const Real w = op.log_weight(r);
+    most = w > most ? w : most;
+  }
+  most = across_row(most, lanes, [](Real a, Real b) { return a > b ? a : b; });
+  Real total = 0;
+  for (int r = first + place.lane; r < end; r += lanes) total += elbo::exp(op.log_weight(r) - most);
+  total = across_row(total, lanes, [](Real a, Real b) { return a + b; });
+  if (!mine) return;
+  if (place.lane == 0 && op.bound.present())
+    op.bound(place.row, 0) = most + std::log(total / Real(op.samples));
+  if (!op.weights.present()) return;
+  const Real share = op.weight(place.row) / total;
+  for (int r = first + place.lane; r < end; r += lanes)
+    op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
 }
 
 struct GradientTable {

@@ -46,7 +46,8 @@ inline Traffic per_unit(const SampleLatent& e) {
   return e.z.present() ? t + of_noise(e.noise) : t;
 }
 inline Traffic per_unit(const LatentGradient& e) {
-  return Traffic{8, 2 * number, 2 * number} + of_scale(e.upstream, e.scale) + of_noise(e.noise);
+  return Traffic{8, number * (2 + e.means.present()), 2 * number} + of_scale(e.upstream, e.scale) +
+         of_noise(e.noise);
 }
 inline Traffic per_unit(const Observe& e, int width) {
   const bool side = e.side.present(), score = e.score.present();

@@ -499,7 +499,7 @@ struct DiscretisedLogistic {
     const T inside = apart > 0 ? -low * sigmoid(bin.above) * elbo::expm1(-apart)
                                : high * sigmoid(-bin.below) * elbo::expm1(apart);
     const bool open = bin.first || bin.last;
-    const T rim = open ? T(0) : bin.width < T(80) ? bin.width / elbo::expm1(bin.width) : T(0);
+    const T rim = open ? T(0) : bin.width / elbo::expm1(bin.width);
     return {bin.width * bin.half * (open ? low - high : inside),
             (bin.first ? T(0) : bin.below * low) - (bin.last ? T(0) : bin.above * high) - rim};
   }

@@ -23,6 +23,18 @@ struct WarmUp {
   }
 };
 
+/// In cycles of `period` steps: rises linearly from 0 to `value` over the first `ramp` part of
+/// each, then stays.  Fu et al., Cyclical Annealing Schedule (2019), equations 6 to 8.
+struct Cyclical {
+  Real value = 1;
+  std::uint64_t period = 1;
+  Real ramp = Real(0.5);
+  HD Real at(std::uint64_t step) const {
+    const Real part = Real(step % period) / Real(period);
+    return part >= ramp ? value : value * (part / ramp);
+  }
+};
+
 /// ½ value (1 + cos(π step / steps)): from `value` to 0.  Loshchilov & Hutter (2017).
 struct Cosine {
   Real value = 1;
@@ -41,7 +53,7 @@ struct StepDecay {
   HD Real at(std::uint64_t step) const { return value * std::pow(factor, Real(step / every)); }
 };
 
-using Schedule = std::variant<Constant, WarmUp, Cosine, StepDecay>;
+using Schedule = std::variant<Constant, WarmUp, Cyclical, Cosine, StepDecay>;
 
 HD Real at(const Schedule& schedule, std::uint64_t step) {
   return open(schedule, [&](const auto& s) { return s.at(step); });

@@ -1,18 +1,24 @@
 #pragma once
+#include <limits>
+
 #include "kernels/state.h"
 
 namespace elbo {
 
-/// S draws from the posterior of each datum, and the part of the importance weight they carry.
+// Importance sampling from the posterior, S = noise.samples draws a datum: row b·S + s is draw s of
+// datum b, and its weight is w_s = p(x | z_s) p(z_s) / q(z_s | x).
+
+/// The draws, and the part of the importance weight they carry.
 ///
-/// q [B,2D]  →  z [B·S,D], row b·S + s;  terms = log p(z) - log q(z | x), in nats:
+/// q [B,2D]  →  z [B·S,D];  terms [B·S,1] = log p(z) - log q(z | x), in nats:
 ///
 ///     z = μ + e^{s/2} ε              Σ_units ½ (ε² + s - z²)
 struct SampleMany {
   Matrix q, z, terms;
   Noise noise;
   void views(auto&& visit) {
-    visit(q, Access::read), visit(z, Access::write), visit(terms, Access::write);
+    visit(q, Access::read), visit(noise.given, Access::read);
+    visit(z, Access::write), visit(terms, Access::write);
   }
 };
 
@@ -26,6 +32,77 @@ struct SampleManyBody {
     op.z(r, unit) = z;
     return (e * e + s - z * z) / 2;
   }
+};
+
+/// dq [B,2D] of SampleMany from dz [B·S,D] and the gradient r [B·S,1] of its terms (absent: 0):
+///
+///     g = dz - r z                   dμ = Σ_s g           ds = Σ_s ½ (g e^{s/2} ε + r)
+///
+/// Doubly reparameterised: the gradient of the importance-weighted bound whose score of q is
+/// replaced by a second path through z.  With r_s = ∂bound · w_s / Σ w the normalised weight is
+/// r_s / Σ r:
+///
+///     g = r / Σ r · (dz + r (ε e^{-s/2} - z))            ds = Σ_s ½ g e^{s/2} ε
+///
+/// Source: Tucker et al., Doubly Reparameterized Gradient Estimators (2019), section 4.
+struct SampleManyGradient {
+  Matrix dz, q, upstream, out;
+  Noise noise;
+  bool doubly = false;
+  void views(auto&& visit) {
+    visit(dz, Access::read), visit(q, Access::read), visit(upstream, Access::read);
+    visit(noise.given, Access::read), visit(out, Access::write);
+  }
+};
+
+struct SampleManyGradientBody {
+  SampleManyGradient op;
+  HD void operator()(int b, int unit) const {
+    const int first = b * op.noise.samples, end = first + op.noise.samples;
+    const Real mean = op.q(b, 2 * unit), sigma = elbo::exp(op.q(b, 2 * unit + 1) / 2);
+    Real total = 0;
+    if (op.doubly)
+      for (int r = first; r < end; ++r) total += op.upstream(r, 0);
+    Real dm = 0, ds = 0;
+    for (int r = first; r < end; ++r) {
+      const Real e = op.noise.normal(r, unit), z = mean + sigma * e;
+      const Real w = op.upstream.present() ? op.upstream(r, 0) : Real(0);
+      Real g = op.dz.present() ? op.dz(r, unit) : Real(0);
+      if (op.doubly) g = total == 0 ? Real(0) : w / total * (g + w * (e / sigma - z));
+      else g -= w * z, ds += w / 2;
+      dm += g, ds += g * sigma * e / 2;
+    }
+    op.out(b, 2 * unit) = dm, op.out(b, 2 * unit + 1) = ds;
+  }
+};
+
+/// The importance-weighted bound of each datum, and the gradient that it hands to log w.
+///
+///     log w = log_p + log_ratio              bound = log 1/S Σ_s w_s
+///     weights = weight · w_s / Σ w           the weight being upstream(b) or one scale for all
+///
+/// log_p, log_ratio [B·S,n], a row's sum counting  →  bound [B,1] in nats, weights [B·S,1].  What
+/// is absent is not computed.  Any log w below overflow, of which one a datum is finite. Source:
+/// Burda et al., Importance Weighted Autoencoders (2016), equations 8 and 14.
+struct ImportanceBound {
+  Matrix log_p, log_ratio, bound, upstream, weights;
+  Scale scale;
+  int samples = 1;
+  void views(auto&& visit) {
+    visit(log_p, Access::read), visit(log_ratio, Access::read), visit(upstream, Access::read);
+    visit(bound, Access::write), visit(weights, Access::write);
+  }
+
+  /// Below every log w, and finite: what is less any log w still has an exponential.
+  static constexpr Real least = std::numeric_limits<Real>::lowest();
+  HD int data() const { return log_p.rows / samples; }
+  HD Real log_weight(int r) const {
+    Real sum = 0;
+    for (int c = 0; c < log_p.columns; ++c) sum += log_p(r, c);
+    for (int c = 0; c < log_ratio.columns; ++c) sum += log_ratio(r, c);
+    return sum;
+  }
+  HD Real weight(int b) const { return upstream.present() ? upstream(b, 0) : scale.value(); }
 };
 
 }  // namespace elbo

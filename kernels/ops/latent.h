@@ -33,14 +33,17 @@ struct SampleLatentBody {
 /// dq from dz (`in`) and the upstream gradient w of the KL (per row, or one scale for all):
 ///
 ///     dμ = dz + w μ              ds = ½ dz ε e^{s/2} + ½ w (e^s - 1)
+///
+/// With free bits (UnitKl::means, and a floor in nats) w is 0 for the units at or below the floor.
 struct LatentGradient {
-  Matrix in, q, upstream, out;
+  Matrix in, q, upstream, means, out;
+  Real floor = 0;
   Scale scale{.factor = 0};
   Noise noise;
 
   void views(auto&& visit) {
     visit(in, Access::read), visit(q, Access::read), visit(upstream, Access::read);
-    visit(noise.given, Access::read), visit(out, Access::write);
+    visit(means, Access::read), visit(noise.given, Access::read), visit(out, Access::write);
   }
 };
 
@@ -49,11 +52,46 @@ struct LatentGradientBody {
   static constexpr bool sums = false;
   LatentGradient op;
   HD void operator()(int r, int unit, Vec<1> dz) const {
-    const Real w = op.upstream.present() ? op.upstream(r, 0) : op.scale.value();
+    Real w = op.upstream.present() ? op.upstream(r, 0) : op.scale.value();
+    if (op.means.present() && !(op.means(unit, 0) > op.floor)) w = 0;
     const Real s = op.q(r, 2 * unit + 1);
     const Vec<2> kl = StandardNormalKl{}.gradient(op.q(r, 2 * unit), s);
     op.out(r, 2 * unit) = dz[0] + w * kl[0];
     op.out(r, 2 * unit + 1) = dz[0] * (elbo::exp(s / 2) * op.noise.normal(r, unit)) / 2 + w * kl[1];
+  }
+};
+
+/// means [D,1] = the mean over a batch of the KL of each latent unit, in nats.
+struct UnitKl {
+  Matrix q, means;
+  void views(auto&& visit) { visit(q, Access::read), visit(means, Access::write); }
+};
+
+struct UnitKlBody {
+  UnitKl op;
+  HD Real operator()(int unit, int b) const {
+    return StandardNormalKl{}.value(op.q(b, 2 * unit), op.q(b, 2 * unit + 1)) / Real(op.q.rows);
+  }
+};
+
+/// terms [B,1], whose mean over the batch is Σ_units max(floor, means(unit)): the KL of the units
+/// above the floor, and the floor for the others.
+///
+/// Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow (2016),
+/// equation 15.
+struct FreeBits {
+  Matrix q, means, terms;
+  Real floor = 0;
+  void views(auto&& visit) {
+    visit(q, Access::read), visit(means, Access::read), visit(terms, Access::write);
+  }
+};
+
+struct FreeBitsBody {
+  FreeBits op;
+  HD Real operator()(int r, int unit) const {
+    if (!(op.means(unit, 0) > op.floor)) return op.floor;
+    return StandardNormalKl{}.value(op.q(r, 2 * unit), op.q(r, 2 * unit + 1));
   }
 };
 

@@ -41,6 +41,42 @@ TEST(Train, leaves_everything_that_a_run_should_hold) {
   EXPECT_TRUE(first.contains("valid_elbo"));
 }
 
+TEST(Train, for_the_importance_weighted_bound_says_it_beside_the_elbo) {
+  const TemporaryFolder folder;
+  const Outcome trained =
+      run(folder, train("r", {"--objective", "iwae", "--samples", "5", "--lr", "0.01"}, 8));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  EXPECT_NE(trained.error.find("IWAE"), std::string::npos) << trained.error;
+  EXPECT_NE(trained.out.find("bound"), std::string::npos) << trained.out;
+  const std::string metrics = content_of(folder / "r/metrics.jsonl");
+  const Json first = Json::parse(metrics.substr(0, metrics.find('\n')));
+  const Json last = Json::parse(metrics.substr(metrics.rfind('\n', metrics.size() - 2) + 1));
+  EXPECT_EQ(last.at("epoch"), 8);
+  EXPECT_GT(last.at("bound").get<double>(), first.at("bound").get<double>() + 20);
+  EXPECT_GT(last.at("bound").get<double>(), last.at("elbo").get<double>());
+  const std::string config = content_of(folder / "r/config.toml");
+  EXPECT_NE(config.find("objective = \"iwae\""), std::string::npos) << config;
+  EXPECT_NE(config.find("samples = 5"), std::string::npos) << config;
+  const Outcome plan = run(folder, {"info", "r", "--plan"});
+  EXPECT_NE(plan.out.find("importance-weighted bound, weights"), std::string::npos) << plan.out;
+}
+
+TEST(Train, weighs_the_kl_in_cycles_and_leaves_free_bits_of_it) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--beta-cycles", "2", "--free-bits", "0.5"}, 4)).status, 0);
+  // 24 steps, 12 a cycle: an epoch of 6 ends after 5, 11, 17 and 23 steps.
+  std::istringstream lines(content_of(folder / "r/metrics.jsonl"));
+  for (const double beta : {5.0 / 6, 1.0, 5.0 / 6, 1.0}) {
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    const Json metrics = Json::parse(line);
+    EXPECT_NEAR(metrics.at("beta").get<double>(), beta, 1e-6);
+    EXPECT_TRUE(metrics.at("bound").is_null());
+    EXPECT_NEAR(metrics.at("elbo").get<double>(),
+                metrics.at("log_likelihood").get<double>() - metrics.at("kl").get<double>(), 1e-9);
+  }
+}
+
 TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
   const TemporaryFolder folder;
   ASSERT_EQ(run(folder, train("r")).status, 0);
@@ -229,6 +265,50 @@ TEST_F(Trained, evaluate_prints_the_terms_in_nats_with_the_bound_above_the_negat
   EXPECT_TRUE(json.contains("bits_per_dim"));
   EXPECT_EQ(Json::parse(run(*folder, {"evaluate", "r", "--json", "--limit", "7"}).out).at("count"),
             7);
+}
+
+TEST_F(Trained, evaluate_takes_the_kl_term_apart) {
+  const Outcome told = run(*folder, {"evaluate", "r", "--information", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const Json json = Json::parse(told.out), terms = json.at("information");
+  const auto value = [&](const char* term) {
+    EXPECT_GE(terms.at(term).at("standard_error").get<double>(), 0) << term;
+    return terms.at(term).at("value").get<double>();
+  };
+  const double rate = value("rate"), information = value("mutual_information");
+  EXPECT_NEAR(rate, json.at("kl").get<double>(), 1e-5 * rate);  // float32, in two ways
+  EXPECT_NEAR(information + value("aggregate_kl"), rate, 1e-9 * rate);
+  EXPECT_NEAR(information + value("total_correlation") + value("dimension_kl"), rate, 1e-9 * rate);
+  EXPECT_NEAR(terms.at("log_count").get<double>(), std::log(300), 1e-12);
+  EXPECT_EQ(terms.at("samples"), 300);
+  ASSERT_EQ(terms.at("latent_units").size(), 3u);
+  int active = 0;
+  for (const Json& unit : terms.at("latent_units")) {
+    EXPECT_GE(unit.at("kl").at("value").get<double>(), 0);
+    EXPECT_EQ(unit.at("active").get<bool>(),
+              unit.at("mean_variance").at("value").get<double>() > 0.01);
+    active += unit.at("active").get<bool>();
+  }
+  EXPECT_EQ(terms.at("active_units"), active);
+  const std::string text =
+      run(*folder, {"evaluate", "r", "--information", "--information-samples", "20"}).out;
+  for (const char* part :
+       {"20 draws", "300 data", "rate R", "I(x;z)", "log N", "KL(q(z) || p(z))",
+        "total correlation", "dimension-wise KL", "active units", "variance of the mean", "±"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  const std::string help = run(*folder, {"evaluate", "--help"}).out;
+  for (const char* part : {"rate R", "I(x;z)", "KL(q(z) || p(z))", "total correlation",
+                           "dimension-wise KL", "KL of a unit", "active units"})
+    EXPECT_NE(help.find(part), std::string::npos) << part;
+}
+
+TEST(Evaluate, refuses_to_take_apart_a_kl_term_that_is_not_there) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--model", "ae"}, 1)).status, 0);
+  const Outcome told = run(folder, {"evaluate", "r", "--information"});
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.error.find("no posterior"), std::string::npos) << told.error;
+  EXPECT_EQ(told.out, "");
 }
 
 TEST_F(Trained, encode_decode_and_reconstruct_fit_together) {

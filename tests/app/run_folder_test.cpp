@@ -11,13 +11,18 @@ using Words = std::vector<std::string>;
 
 /// One epoch of 1500 steps, so that a signal comes within it.
 Words long_training(const std::string& run) {
-  return {"train",    "builtin:digits?n=15000", "--out",   run,  "--hidden", "300",
-          "--latent", "4",                      "--batch", "10", "--epochs", "1"};
+  return {"train",    "builtin:digits?n=15000",
+          "--out",    run,
+          "--hidden", "300",
+          "--latent", "4",
+          "--batch",  "10",
+          "--epochs", "1"};
 }
 
 Words short_training(const std::string& run, const Words& more = {}) {
-  Words words{"train",    "builtin:digits?n=100", "--out",    run, "--hidden", "8",
-              "--latent", "2",                    "--epochs", "1"};
+  Words words{
+      "train", "builtin:digits?n=100", "--out", run, "--hidden", "8", "--latent", "2", "--epochs",
+      "1"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -77,6 +82,25 @@ TEST(RunFolder, resumed_with_more_epochs_ends_as_a_run_that_had_them_from_the_st
   EXPECT_EQ(fewer.status, 1) << fewer.error;
 }
 
+TEST(RunFolder, resumed_keeps_to_its_objective_and_ends_in_the_same_bytes) {
+  const TemporaryFolder folder;
+  for (const Words& more :
+       std::vector<Words>{{"--objective", "iwae", "--samples", "5", "--gradient", "dreg"},
+                          {"--samples", "2", "--free-bits", "0.1"}}) {
+    Words words = short_training("whole", more);
+    words.insert(words.end(), "--force");
+    ASSERT_EQ(std::find(words.begin(), words.end(), "--epochs")[1], "1");
+    const Outcome one = run(folder, words);
+    ASSERT_EQ(one.status, 0) << one.error;
+    std::filesystem::remove_all(folder / "r");
+    std::filesystem::rename(folder / "whole", folder / "r");
+    std::find(words.begin(), words.end(), "--epochs")[1] = "3";
+    ASSERT_EQ(run(folder, words).status, 0);
+    ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r", "--epochs", "3"}).status, 0);
+    EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
+  }
+}
+
 TEST(RunFolder, forced_loses_what_elbo_wrote_and_nothing_else) {
   const TemporaryFolder folder;
   ASSERT_EQ(run(folder, short_training("r")).status, 0);
@@ -126,8 +150,8 @@ TEST(RunFolder, with_a_damaged_checkpoint_is_refused) {
 TEST(RunFolder, is_evaluated_from_any_working_folder) {
   const TemporaryFolder folder, elsewhere;
   folder.with("t.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n");
-  ASSERT_EQ(run(folder, {"train", "t.csv", "--hidden", "none", "--latent", "1", "--out", "r"})
-                .status, 0);
+  ASSERT_EQ(
+      run(folder, {"train", "t.csv", "--hidden", "none", "--latent", "1", "--out", "r"}).status, 0);
   const Outcome told = run(elsewhere, {"evaluate", folder / "r", "--json"});
   EXPECT_EQ(told.status, 0) << told.error;
 }
@@ -137,6 +161,16 @@ TEST(Words, that_do_not_belong_together_are_refused) {
   for (const Words& more : std::vector<Words>{{"--sigma", "shared"},
                                               {"--model", "ae", "--beta", "4"},
                                               {"--model", "ae", "--beta-warmup", "1"},
+                                              {"--model", "ae", "--beta-cycles", "1"},
+                                              {"--model", "ae", "--free-bits", "1"},
+                                              {"--model", "ae", "--samples", "2"},
+                                              {"--model", "ae", "--objective", "iwae"},
+                                              {"--gradient", "dreg"},
+                                              {"--objective", "iwae", "--beta", "2"},
+                                              {"--objective", "iwae", "--beta-warmup", "1"},
+                                              {"--objective", "iwae", "--beta-cycles", "1"},
+                                              {"--objective", "iwae", "--free-bits", "1"},
+                                              {"--beta-warmup", "1", "--beta-cycles", "2"},
                                               {"--resume", "--force"}}) {
     const Outcome outcome = run(folder, short_training("r", more));
     EXPECT_EQ(outcome.status, 2) << more.back() << outcome.error;

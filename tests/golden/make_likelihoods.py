@@ -327,6 +327,8 @@ def discretised_logistic_points(r):
     yield from ((x, m, math.log(scale / 128)) for scale in (0.01, 0.5, 1, 128, 300)
                 for x, m in ((0, -1), (0, 1.2), (255, 1.2), (255, -1.2), (127, 0), (1, -0.75),
                              (128, 0.5 / 128)) if abs(x - 127.5 - 128 * m) < 400 * scale)
+    yield from ((x, m, -math.log(128 * width)) for width in (79, 82, 86, 100)
+                for x, m in ((127, 0), (128, 0), (127, 0.0001), (100, -27 / 128)))
     while True:
         x = level(r)
         yield (x, *component(r, x))

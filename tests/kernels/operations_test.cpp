@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tests/kernels/devices.h"
 #include "tests/tolerance.h"
@@ -91,6 +93,15 @@ std::vector<Case> cases() {
                        return Built{e, {e.out}, {}};
                      }});
   }
+  all.push_back(
+      {"latent, backward, with free bits", false, 1, [](Memory& memory, int rows, int units, int) {
+         LatentGradient e{.floor = Real(0.4)};
+         e.q = memory.put(uniform(rows, 2 * units, 24));
+         e.means = memory.put(uniform(units, 1, 20, 0, 1));
+         e.out = memory.out(rows, 2 * units);
+         e.scale = scale(memory), e.noise = noise(memory, rows, units, false);
+         return Built{e, {e.out}, {}};
+       }});
   all.push_back({"latent, terms alone", true, 2, [](Memory& memory, int rows, int, int parts) {
                    SampleLatent e;
                    e.terms = memory.out(rows, parts);
@@ -375,6 +386,136 @@ TEST(SampleMany, agrees_with_the_cpu) {
         };
         const Results wanted = run(cpu());
         each_other_device([&](Backend& backend) { expect_alike(run(backend), wanted, units); });
+      }
+}
+
+/// A doubly reparameterised gradient has the largest numbers: e/σ - z up to 10, a sum of S of them.
+TEST(SampleManyGradient, agrees_with_the_cpu_whatever_is_there) {
+  enum { both, draws_alone, terms_alone, doubly };
+  for (const int data : {1, 5, 33})
+    for (const int samples : {1, 2, 7, 50})
+      for (const int what : {both, draws_alone, terms_alone, doubly}) {
+        SCOPED_TRACE(testing::Message() << data << " data, " << samples << " draws, " << what);
+        constexpr int units = 5;
+        const auto run = [&](Backend& backend) {
+          Memory memory(backend);
+          const int rows = data * samples;
+          SampleManyGradient op;
+          op.q = memory.put(uniform(data, 2 * units, 72));
+          if (what != terms_alone) op.dz = memory.put(uniform(rows, units, 73));
+          if (what != draws_alone) op.upstream = memory.put(uniform(rows, 1, 74, Real(0.1), 1));
+          op.out = memory.out(data, 2 * units), op.doubly = what == doubly;
+          op.noise = noise(memory, rows, units, what == both), op.noise.samples = samples;
+          memory.ops().run(op);
+          return memory.get(op.out);
+        };
+        const Values wanted = run(cpu());
+        each_other_device([&](Backend& backend) {
+          const Values got = run(backend);
+          for (std::size_t i = 0; i < got.v.size(); ++i)
+            EXPECT_NEAR(got.v[i], wanted.v[i],
+                        samples * tolerance::formula(roundings, 10) +
+                            tolerance::sum(samples, 10.0 * samples));
+        });
+      }
+}
+
+TEST(ImportanceBound, is_the_log_of_the_mean_weight_and_its_weights_add_up) {
+  for (const int data : {1, 5, 33})
+    for (const int samples : {1, 2, 7, 50, 300})
+      for (const int parts : {1, 3})
+        for (const Named& device : make_backends(Precision::fp32)) {
+          SCOPED_TRACE(testing::Message() << data << " data, " << samples << " draws in " << parts
+                                          << " parts on " << device.name);
+          // Nats of an image: the weights themselves are below what a float holds.
+          const Values log_p = uniform(data * samples, parts, 75, -100, -90),
+                       log_ratio = uniform(data * samples, 1, 76, -9, 0),
+                       upstream = uniform(data, 1, 77);
+          Memory memory(*device.backend);
+          ImportanceBound op{.samples = samples};
+          op.log_p = memory.put(log_p), op.log_ratio = memory.put(log_ratio);
+          op.bound = memory.out(data, 1), op.weights = memory.out(data * samples, 1);
+          op.scale = scale(memory);
+          memory.ops().run(op);
+          const Values bound = memory.get(op.bound), scaled = memory.get(op.weights);
+          op.bound = {}, op.weights = memory.out(data * samples, 1);
+          op.upstream = memory.put(upstream);
+          memory.ops().run(op);
+          const Values weighted = memory.get(op.weights);
+          const double factor = double(Real(-0.25) * (Real(0.5) * (Real(7) / Real(10))));
+
+          // A log weight is a sum of up to four numbers; what it errs by is a weight's relative
+          // error.
+          const double largest = 100.0 * parts + 9;
+          const double error = tolerance::sum(parts + 1, largest) + tolerance::formula(6, 1);
+          for (int b = 0; b < data; ++b) {
+            std::vector<double> log_w;
+            for (int r = b * samples; r < (b + 1) * samples; ++r) {
+              log_w.push_back(log_ratio(r, 0));
+              for (int c = 0; c < parts; ++c) log_w.back() += log_p(r, c);
+            }
+            const double most = *std::max_element(log_w.begin(), log_w.end());
+            double total = 0;
+            for (const double w : log_w) total += std::exp(w - most);
+            EXPECT_NEAR(bound(b, 0), most + std::log(total / samples),
+                        error + tolerance::formula(2, largest) + tolerance::sum(samples, 1));
+            for (int s = 0; s < samples; ++s) {
+              const double w = std::exp(log_w[std::size_t(s)] - most) / total;
+              const double relative = 2 * error + tolerance::sum(samples, 1);
+              EXPECT_NEAR(scaled(b * samples + s, 0), factor * w, w * relative);
+              EXPECT_NEAR(weighted(b * samples + s, 0), upstream(b, 0) * w, w * relative);
+            }
+          }
+        }
+}
+
+TEST(ImportanceBound, of_one_finite_weight_is_that_weight_and_of_a_nan_is_a_nan) {
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    constexpr int samples = 40;
+    constexpr Real infinite = std::numeric_limits<Real>::infinity();
+    Values log_p = filled(2 * samples, 1, -infinite);
+    log_p(17, 0) = -4, log_p(samples + 3, 0) = NAN;
+    Memory memory(*device.backend);
+    ImportanceBound op{.samples = samples};
+    op.log_p = memory.put(log_p), op.log_ratio = memory.put(filled(2 * samples, 1, 1));
+    op.bound = memory.out(2, 1), op.weights = memory.out(2 * samples, 1);
+    memory.ops().run(op);
+    const Values bound = memory.get(op.bound), weights = memory.get(op.weights);
+    EXPECT_NEAR(bound(0, 0), -3 - std::log(double(samples)), tolerance::formula(4, 4));
+    for (int s = 0; s < samples; ++s) EXPECT_EQ(weights(s, 0), s == 17 ? 1 : 0);
+    EXPECT_TRUE(std::isnan(bound(1, 0)));
+  }
+}
+
+TEST(FreeBits, hold_each_units_mean_above_the_floor) {
+  for (const int rows : {1, 5, 33, 300})
+    for (const int units : {1, 7, 20})
+      for (const Named& device : make_backends(Precision::fp32)) {
+        SCOPED_TRACE(testing::Message() << rows << "x" << units << " on " << device.name);
+        Values q = uniform(rows, 2 * units, 78, Real(-0.2), Real(0.2));
+        for (int r = 0; r < rows; ++r)
+          for (int u = 1; u < units; u += 2) q(r, 2 * u) += 2;  // a KL of about 2
+        constexpr Real floor = Real(0.5);
+        Memory memory(*device.backend);
+        const Matrix on = memory.put(q), means = memory.out(units, 1), terms = memory.out(rows, 1);
+        memory.ops().run(UnitKl{on, means});
+        memory.ops().run(FreeBits{on, means, terms, floor});
+        const Values got = memory.get(means), floored = memory.get(terms);
+        double whole = 0, wanted = 0;
+        for (int u = 0; u < units; ++u) {
+          double mean = 0;
+          for (int r = 0; r < rows; ++r) {
+            const double m = q(r, 2 * u), s = q(r, 2 * u + 1);
+            mean += (m * m + std::expm1(s) - s) / 2 / rows;
+          }
+          EXPECT_NEAR(got(u, 0), mean, tolerance::formula(roundings, 4) + tolerance::sum(rows, 4));
+          EXPECT_EQ(mean > floor, u % 2 == 1);
+          wanted += std::max(mean, double(floor));
+        }
+        for (int r = 0; r < rows; ++r) whole += double(floored(r, 0)) / rows;
+        EXPECT_NEAR(whole, wanted,
+                    units * tolerance::formula(roundings, 4) + tolerance::sum(units, 4.0 * units));
       }
 }
 

@@ -5,7 +5,8 @@
 #include <cmath>
 #include <functional>
 
-#include "models/vae.h"
+#include "kernels/math/divergences.h"
+#include "models/iwae.h"
 #include "nn/functions.h"
 #include "nn/optimizer.h"
 #include "runtime/step.h"
@@ -309,6 +310,133 @@ TEST(Gradients, without_a_kl_weight_the_path_derivatives_are_exact_to_the_bit) {
                   8 * std::numeric_limits<Real>::epsilon() * std::fabs(noise[i] * dz[i]));
     }
   }
+}
+
+std::vector<ModelConfig> small_vaes() {
+  std::vector<ModelConfig> all;
+  for (const auto& [likelihood, sigma] : std::vector<std::pair<std::string, std::string>>{
+           {"bernoulli", "fixed:1"}, {"gaussian", "shared"}, {"gaussian", "feature"}})
+    all.push_back({.model = "vae",
+                   .observed = 5,
+                   .hidden = {4},
+                   .latent = 2,
+                   .activation = "tanh",
+                   .likelihood = likelihood,
+                   .sigma = sigma});
+  return all;
+}
+
+TEST(Gradients, of_the_importance_weighted_bound_of_a_whole_vae_are_slopes) {
+  for (const Case& on : cases())
+    for (const ModelConfig& config : small_vaes())
+      for (const int samples : {1, 4}) {
+        SCOPED_TRACE(config.likelihood + " " + config.sigma + ", draws " + std::to_string(samples));
+        Initialiser initialiser(3);
+        Vae vae(on.device, config, initialiser);
+        const Tensor x(on.device, {3, 5}, some(15, 30, 0.5, 0.5));
+        std::vector<Tensor> weights;
+        for (const Parameter& p : parameters(vae)) weights.push_back(p.tensor);
+        check_gradients(on, weights, [&] {
+          const Terms terms =
+              importance_weighted(vae, x, Pass{.noise = {.seed = 5, .samples = samples}});
+          return objective({{terms.log_likelihood, {.factor = 0}}, {terms.bound, {.factor = -1}}});
+        });
+      }
+}
+
+TEST(Gradients, of_the_decoder_are_the_same_doubly_reparameterised) {
+  for (const Case& on : cases())
+    for (const ModelConfig& config : small_vaes()) {
+      std::vector<Real> of_decoder[2], of_encoder[2];
+      for (const Gradient gradient : {Gradient::standard, Gradient::dreg}) {
+        Initialiser initialiser(3);
+        Vae vae(on.device, config, initialiser);
+        const Tensor x(on.device, {3, 5}, some(15, 30, 0.5, 0.5));
+        Step step(
+            on.device,
+            [&] {
+              const Terms terms =
+                  importance_weighted(vae, x, Pass{.noise = {.seed = 5, .samples = 4}}, gradient);
+              backward(objective({{terms.bound, {.factor = -1}}}));
+            },
+            on.plan);
+        step();
+        for (const Parameter& p : parameters(vae)) {
+          auto& into = (p.name.starts_with("encoder") ? of_encoder : of_decoder)[int(gradient)];
+          for (const Real g : p.tensor.gradient().read()) into.push_back(g);
+        }
+      }
+      EXPECT_EQ(of_decoder[0], of_decoder[1]);
+      EXPECT_NE(of_encoder[0], of_encoder[1]);
+    }
+}
+
+TEST(Gradients, of_several_draws_are_slopes_whatever_reads_draw_and_ratio) {
+  for (const Case& on : cases())
+    for (const int samples : {1, 3}) {
+      Tensor q(on.device, {4, 6}, some(24, 60));
+      const Tensor target(on.device, {4, 3}, some(12, 61));
+      q.track();
+      const Noise noise{.seed = 12, .samples = samples};
+      check_gradients(on, {q}, [&] {
+        const auto [z, log_ratio] = sample_many(q, noise);
+        const Tensor log_p = log_prob(FixedGaussian{Real(0.7)}, target, z);
+        return objective({{log_ratio, {.factor = -2}},
+                          {log_p, {.factor = -1}},
+                          {importance_bound(log_p, log_ratio, samples), {.factor = Real(0.3)}},
+                          {posterior_kl(q), {.factor = Real(0.7)}}});
+      });
+      q.drop_gradient();
+      check_gradients(on, {q}, [&] {
+        const auto [z, kl] = sample_posterior(q, noise);
+        return objective({{log_prob(FixedGaussian{Real(0.7)}, target, z), {.factor = -1}},
+                          {kl, {.factor = Real(0.6)}}});
+      });
+    }
+}
+
+TEST(Gradients, with_free_bits_are_slopes_and_none_below_the_floor) {
+  for (const Case& on : cases())
+    for (const int samples : {1, 3}) {
+      // Units of a mean KL of about 0.04, 0.16, 0.6 and 2.5.
+      std::vector<Real> values = some(4 * 8, 70, 0.05);
+      for (int b = 0; b < 4; ++b)
+        for (int u = 0; u < 4; ++u) values[std::size_t(8 * b + 2 * u)] += Real(0.28) * Real(1 << u);
+      Tensor q(on.device, {4, 8}, values);
+      const Tensor target(on.device, {4, 4}, some(16, 71));
+      q.track();
+      const Noise noise{.seed = 13, .samples = samples};
+      check_gradients(on, {q}, [&] {
+        const auto [z, kl] = sample_posterior(q, noise);
+        return objective({{log_prob(FixedGaussian{Real(0.7)}, target, z), {.factor = -1}},
+                          {kl, {.factor = 0}},
+                          {free_bits(kl, Real(0.3)), {.factor = Real(0.6)}}});
+      });
+      q.drop_gradient();
+      Tensor loss;
+      Step step(
+          on.device,
+          [&] {
+            const Tensor kl = posterior_kl(q);
+            loss = objective({{free_bits(kl, Real(0.3)), {}}});
+            backward(loss);
+          },
+          on.plan);
+      step();
+      const auto dq = q.gradient().read();
+      double floored = 0;
+      for (std::size_t u = 0; u < 4; ++u) {
+        double mean = 0;
+        for (std::size_t b = 0; b < 4; ++b) {
+          const std::size_t i = 8 * b + 2 * u;
+          mean += StandardNormalKl{}.value(values[i], values[i + 1]) / 4;
+          EXPECT_EQ(dq[i] != 0, u >= 2) << "unit " << u;
+        }
+        EXPECT_EQ(mean > 0.3, u >= 2);
+        floored += std::max(mean, double(Real(0.3)));
+      }
+      EXPECT_NEAR(loss.item(), floored, 32 * std::numeric_limits<Real>::epsilon() * floored);
+    }
 }
 
 TEST(Gradients, are_limited_in_norm_when_asked) {

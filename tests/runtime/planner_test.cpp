@@ -6,6 +6,7 @@
 #include "models/trainer.h"
 #include "runtime/error.h"
 #include "tests/runtime/grey_images.h"
+#include "tests/tolerance.h"
 
 namespace elbo {
 namespace {
@@ -121,6 +122,106 @@ TEST(Planner, changes_no_result) {
       }
 }
 
+/// What a trainer makes of a small model: its planned operations.
+std::vector<Operation> planned(const TrainingOptions& options, std::string& plan) {
+  const Device device = Device::cpu();
+  const Dataset data = grey_images(options.batch, 13);
+  Vae vae(device, {.observed = 13, .hidden = {11}, .latent = 3});
+  Batches batches(device, data, 1);
+  const Trainer trainer(vae, batches, options);
+  plan = trainer.program().describe();
+  return trainer.program().operations;
+}
+
+TEST(Planner, fuses_the_other_objectives_too) {
+  std::string plan;
+  // Gather; encoder; heads and KL; draws; decoder; likelihood; bound and weights; objective;
+  // score; two products back; the draws' gradient; one more back; weights' gradients; advance.
+  const auto weighted = planned({.batch = 16, .bound = Bound::iwae, .samples = 5}, plan);
+  EXPECT_EQ(weighted.size(), 15u) << plan;
+  int bounds = 0;
+  for (const Operation& operation : weighted) {
+    EXPECT_FALSE(std::holds_alternative<Fill>(operation)) << plan;
+    EXPECT_FALSE(std::holds_alternative<Add>(operation)) << plan;
+    if (const auto* bound = std::get_if<ImportanceBound>(&operation)) {
+      EXPECT_TRUE(bound->bound.tensor && bound->weights.tensor) << plan;
+      ++bounds;
+    }
+  }
+  EXPECT_EQ(bounds, 1) << plan;
+  // Two more than without: the units' KL, and the floors.
+  EXPECT_EQ(planned({.batch = 16, .free_bits = Real(0.1)}, plan).size(), 13u) << plan;
+  EXPECT_EQ(planned({.batch = 16}, plan).size(), 11u) << plan;
+}
+
+TEST(Planner, changes_no_gradient_of_an_importance_weighted_bound_in_several_parts) {
+  for (const Device& device : {Device::cpu(), Device::simt()})
+    for (const Gradient how : {Gradient::standard, Gradient::dreg}) {
+      const int wide = 1100;  // a row's log-likelihood comes in more than one part on every device
+      std::vector<Real> pixels(std::size_t(3) * wide);
+      for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = Real(i % 5) / 4;
+      const Tensor x(device, {3, wide}, pixels);
+      std::vector<std::vector<Real>> gradients[2];
+      std::vector<Real> bounds[2];
+      for (const Plan plan : {Plan::fused, Plan::composed}) {
+        Vae vae(device, {.observed = wide, .hidden = {5}, .latent = 2, .activation = "tanh"});
+        Tensor bound;
+        Step step(
+            device,
+            [&] {
+              bound =
+                  importance_weighted(vae, x, Pass{.noise = {.seed = 4, .samples = 6}}, how).bound;
+              backward(objective({{bound, {.factor = -1}}}));
+            },
+            plan);
+        step();
+        bounds[plan == Plan::composed] = bound.read();
+        for (const Parameter& p : parameters(vae))
+          gradients[plan == Plan::composed].push_back(p.tensor.gradient().read());
+      }
+      // Sums of 1100 terms of at most 1.5 in another order; what that changes in log w is the
+      // relative change of a weight, and with it of every gradient.
+      const double error = tolerance::sum(wide, 1.5 * wide);
+      for (std::size_t b = 0; b < 3; ++b) EXPECT_NEAR(bounds[0][b], bounds[1][b], error);
+      for (std::size_t p = 0; p < gradients[0].size(); ++p) {
+        double largest = 0;
+        for (const Real g : gradients[1][p]) largest = std::max(largest, std::fabs(double(g)));
+        for (std::size_t i = 0; i < gradients[0][p].size(); ++i)
+          EXPECT_NEAR(gradients[0][p][i], gradients[1][p][i], 2 * error * largest)
+              << "tensor " << p << ", number " << i << " on " << device.name();
+      }
+    }
+}
+
+TEST(Functions, of_draws_name_what_does_not_fit) {
+  const Device device = Device::cpu();
+  const Tensor rows(device, {6, 1}), other(device, {5, 1}), q(device, {2, 4});
+  const auto message = [](const auto& f) -> std::string {
+    try {
+      f();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(message([&] { importance_bound(rows, other, 3); }),
+            "importance_bound: log_ratio is [5,1], expected [6,1]");
+  EXPECT_EQ(message([&] { importance_bound(rows, rows, 4); }),
+            "importance_bound: log_p is [6,1], expected a column of a multiple of 4 rows");
+  EXPECT_NE(message([&] { sample_many(q, Noise{.samples = 1 << 25}); }).find("at most 16777216"),
+            std::string::npos);
+  EXPECT_NE(message([&] { free_bits(rows, 1); }).find("not a posterior's KL"), std::string::npos);
+  Tensor tracked = q;
+  tracked.track();
+  EXPECT_NE(message([&] {
+              Step step(device, [&] {
+                const Tensor kl = posterior_kl(tracked);
+                backward(objective({{kl, {}}, {free_bits(kl, 1), {}}}));
+              });
+            }).find("counts a KL twice"),
+            std::string::npos);
+}
+
 TEST(Planner, keeps_what_somebody_holds_and_nothing_else) {
   const Device device = Device::cpu();
   Tensor x(device, {4, 3}), w(device, {6, 3}), b(device, {1, 6});
@@ -197,19 +298,16 @@ TEST(Functions, name_the_shape_they_wanted) {
   }
 }
 
-TEST(Training, is_the_same_to_the_bit_after_a_resume) {
+void expect_the_same_after_a_resume(const TrainingOptions& options) {
   const Device device = Device::cpu();
   const Dataset data = grey_images(70, 13);
   const ModelConfig config{.observed = 13, .hidden = {8}, .latent = 2};
-  const TrainingOptions options{.batch = 16, .epochs = 3, .rate = Constant{Real(1e-2)}, .seed = 4};
   const auto weights = [](const Model& model) {
     std::vector<std::vector<Real>> all;
     for (const Parameter& p : model.parameters()) all.push_back(p.tensor.read());
     return all;
   };
-  const auto function = [](Model& model) {
-    return [&model](const Tensor& x, const Pass& pass) { return model(x, pass); };
-  };
+  const auto function = [&](const Model& model) { return Trainer::terms_of(model, options); };
   Model straight(device, config, 4);
   Batches batches(device, data, 4);
   Trainer trainer(function(straight), straight.parameters(), batches, options);
@@ -232,6 +330,17 @@ TEST(Training, is_the_same_to_the_bit_after_a_resume) {
   after.resume(before.epochs_done(), before.steps(), before.position(), before.totals());
   after.epoch();
   EXPECT_EQ(weights(straight), weights(second));
+}
+
+TEST(Training, is_the_same_to_the_bit_after_a_resume) {
+  TrainingOptions options{.batch = 16, .epochs = 3, .rate = Constant{Real(1e-2)}, .seed = 4};
+  expect_the_same_after_a_resume(options);
+  options.free_bits = Real(0.2), options.beta = Cyclical{.value = 1, .period = 4};
+  options.samples = 2;
+  expect_the_same_after_a_resume(options);
+  options = {.batch = 16, .epochs = 3, .bound = Bound::iwae, .samples = 3, .seed = 4};
+  options.gradient = Gradient::dreg;
+  expect_the_same_after_a_resume(options);
 }
 
 }  // namespace
