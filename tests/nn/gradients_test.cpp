@@ -109,25 +109,54 @@ TEST(Gradients, of_the_sampled_latent_and_its_kl_are_slopes) {
     }
 }
 
-TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters) {
-  for (const Case& on : cases()) {
-    const Tensor grey(on.device, {4, 6}, some(24, 7, 0.5, 0.5)),
-        real(on.device, {4, 6}, some(24, 8));
-    Tensor one(on.device, {4, 6}, some(24, 9)), two(on.device, {4, 12}, some(48, 10));
-    Tensor feature(on.device, {1, 6}, some(6, 12)), shared(on.device, {1, 1}, some(1, 13));
-    one.track(), two.track(), feature.track(), shared.track();
-    const auto loss = [](const Tensor& terms) { return objective({{terms, {.factor = -1}}}); };
-    check_gradients(on, {one}, [&] { return loss(log_prob(Bernoulli{}, grey, one)); });
-    one.drop_gradient();
-    check_gradients(on, {one}, [&] { return loss(log_prob(FixedGaussian{Real(0.3)}, real, one)); });
-    one.drop_gradient();
-    check_gradients(on, {two}, [&] { return loss(log_prob(Gaussian{}, real, two)); });
-    check_gradients(on, {one, feature},
-                    [&] { return loss(log_prob(Gaussian{}, real, one, feature)); });
-    one.drop_gradient();
-    check_gradients(on, {one, shared},
-                    [&] { return loss(log_prob(Gaussian{}, real, one, shared)); });
-  }
+TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters_and_beside_missing_data) {
+  constexpr int rows = 4, columns = 6;
+  const Real nan = std::numeric_limits<Real>::quiet_NaN();
+  const auto data = [&](Real scale, Real shift, bool whole) {
+    std::vector<Real> x = some(rows * columns, 7, scale, shift);
+    for (Real& v : x) v = whole ? std::floor(v) : v;
+    x[3] = x[17] = nan;
+    return x;
+  };
+  const std::vector<Real> real = data(1, 0, false), grey = data(Real(0.49), Real(0.5), false);
+  const std::vector<Real> counts = data(4, 4, true), levels = data(30, 128, true);
+  const std::vector<Real> letters = data(2, 2, true);
+  const std::vector<std::pair<Likelihood, std::vector<Real>>> all{
+      {Bernoulli{}, grey},
+      {ContinuousBernoulli{}, grey},
+      {FixedGaussian{Real(0.3)}, real},
+      {Gaussian{}, real},
+      {Laplace{}, real},
+      {StudentT{.degrees = 3}, real},
+      {Beta{}, grey},
+      {Poisson{}, counts},
+      {NegativeBinomial{}, counts},
+      {ZeroInflatedNegativeBinomial{}, counts},
+      {DiscretisedLogistic{256}, levels},
+      {DiscretisedLogisticMixture{2, 256}, levels},
+      {Categorical{5}, letters}};
+  for (const Case& on : cases())
+    for (const auto& [law, values] : all) {
+      SCOPED_TRACE("law " + std::to_string(law.index()));
+      const Tensor x(on.device, {rows, columns}, values);
+      const auto loss = [](const Tensor& terms) { return objective({{terms, {.factor = -1}}}); };
+      const int K = parameters_of(law);
+      Tensor theta(on.device, {rows, K * columns}, some(rows * K * columns, 10));
+      theta.track();
+      check_gradients(on, {theta}, [&] { return loss(log_prob(law, x, theta)); });
+      for (const int r : {0, 2}) {  // where the missing are
+        const std::vector<Real> slope = theta.gradient().read();
+        for (int k = 0; k < K; ++k)
+          EXPECT_EQ(slope[std::size_t(r ? 17 : 3) * K + k], 0) << "of a missing entry";
+      }
+      if (K == 1 || !is_narrow(law)) continue;
+      for (const int width : {columns, 1}) {
+        Tensor side(on.device, {1, width}, some(width, 12));
+        Tensor rest(on.device, {rows, (K - 1) * columns}, some(rows * (K - 1) * columns, 9));
+        side.track(), rest.track();
+        check_gradients(on, {rest, side}, [&] { return loss(log_prob(law, x, rest, side)); });
+      }
+    }
 }
 
 TEST(Gradients, of_batch_norm_are_slopes_in_training_and_in_evaluation) {
@@ -262,7 +291,11 @@ TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
                                                           {"gaussian", "fixed:0.5"},
                                                           {"gaussian", "shared"},
                                                           {"gaussian", "feature"},
-                                                          {"gaussian", "datum"}}) {
+                                                          {"gaussian", "datum"},
+                                                          {"laplace", "feature"},
+                                                          {"beta", "auto"},
+                                                          {"student_t", "shared"},
+                                                          {"continuous_bernoulli", "auto"}}) {
       SCOPED_TRACE(likelihood + " " + sigma);
       ModelConfig config{.model = "vae",
                          .observed = 5,

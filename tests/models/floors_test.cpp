@@ -1,0 +1,222 @@
+// What a model cannot beat: the evidence of a linear model, the entropy of data that can be
+// counted.
+#include <gtest/gtest.h>
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <cstdlib>
+#include <numbers>
+#include <string>
+
+#include "models/evaluation.h"
+
+namespace elbo {
+namespace {
+
+Eigen::MatrixXd numbers(const Model& model, const std::string& name) {
+  for (const Parameter& p : model.parameters())
+    if (p.name == name) {
+      const std::vector<Real> values = p.tensor.read();
+      Eigen::MatrixXd m(p.tensor.rows(), p.tensor.columns());
+      for (int r = 0; r < m.rows(); ++r)
+        for (int c = 0; c < m.cols(); ++c) m(r, c) = values[std::size_t(r) * m.cols() + c];
+      return m;
+    }
+  ADD_FAILURE() << "no parameter " << name;
+  return {};
+}
+
+void train(Model& model, Batches& batches, TrainingOptions options, double rate) {
+  const long per_epoch = (batches.rows() + options.batch - 1) / options.batch;
+  options.rate = Cosine{Real(rate), std::uint64_t(per_epoch * options.epochs)};
+  options.rule = Adam{.beta2 = 0.98};
+  Trainer trainer(model, batches, options);
+  for (int e = 0; e < options.epochs; ++e) trainer.epoch();
+}
+
+/// The ELBO of a linear VAE, exactly: the expectation over q of a quadratic is known.
+///
+///     -½ C log 2πv - (‖x - Wμ - c‖² + Σ_d e^{s_d} ‖W_d‖²)/2v - KL
+double exact_elbo(const Model& model, const Dataset& data) {
+  const Eigen::MatrixXd ew = numbers(model, "encoder.layers.0.weight"),
+                        eb = numbers(model, "encoder.layers.0.bias"),
+                        dw = numbers(model, "decoder.layers.0.weight"),
+                        db = numbers(model, "decoder.layers.0.bias");
+  const double v = Gaussian{}.variance(numbers(model, "log_variance")(0, 0));
+  const Eigen::VectorXd lengths = dw.colwise().squaredNorm();
+  const long k = dw.cols(), part = 1000;
+  double sum = 0;
+  for (long first = 0; first < data.rows; first += part) {
+    const long n = std::min(part, data.rows - first);
+    Eigen::MatrixXd x(n, data.columns);
+    for (long r = 0; r < n; ++r)
+      for (int c = 0; c < data.columns; ++c) x(r, c) = data.value(first + r, c);
+    const Eigen::MatrixXd q = (x * ew.transpose()).rowwise() + eb.row(0);
+    const Eigen::MatrixXd mu = q(Eigen::all, Eigen::seqN(0, k, 2)),
+                          s = q(Eigen::all, Eigen::seqN(1, k, 2));
+    const Eigen::MatrixXd spread = s.array().exp();
+    const double squares = (x - ((mu * dw.transpose()).rowwise() + db.row(0))).squaredNorm() +
+                           (spread * lengths).sum();
+    const double kl = (mu.array().square() + spread.array() - 1 - s.array()).sum() / 2;
+    sum -=
+        double(n) * data.columns / 2 * std::log(2 * std::numbers::pi * v) + squares / (2 * v) + kl;
+  }
+  return sum / double(data.rows);
+}
+
+TEST(LinearVae, reaches_the_evidence_of_probabilistic_pca_on_mnist_and_never_exceeds_it) {
+  if (sizeof(Real) == 8) GTEST_SKIP() << "the float build shows it";
+  const char* folder = std::getenv("ELBO_DATA");
+  if (folder == nullptr) GTEST_SKIP() << "ELBO_DATA does not name the folder of the data sets";
+  const Dataset data = read_dataset(std::string(folder) + "/mnist/train-images-idx3-ubyte.gz");
+  // log p of the maximum-likelihood solution (Tipping & Bishop 1999) from the eigenvalues of the
+  // covariance of the 60000 images, pixels / 255, divisor N, in float64.
+  constexpr struct {
+    int k, epochs;
+    double evidence;
+  } known[] = {{2, 8, 12.427659}, {10, 10, 182.154681}, {50, 20, 507.905384}};
+  for (const auto& [k, epochs, evidence] : known) {
+    SCOPED_TRACE("k = " + std::to_string(k));
+    const Device device = Device::cpu();
+    Batches batches(device, data, 0);
+    ModelConfig config{.observed = data.columns, .hidden = {}, .latent = k};
+    config.activation = "identity", config.likelihood = "gaussian", config.sigma = "shared";
+    Model model(device, config, 0);
+    train(model, batches, {.batch = 200, .epochs = epochs}, 1e-2);
+    const double elbo = exact_elbo(model, data);
+    RecordProperty("elbo_" + std::to_string(k), std::to_string(elbo));
+    EXPECT_LT(elbo, evidence + 1e-6) << "the evidence is printed with six decimals";
+    EXPECT_GT(elbo, evidence - 0.5);
+  }
+}
+
+/// Data of whole numbers 0 … letters - 1 whose law is a table over all words of a length.
+struct Words {
+  int letters, length;
+  std::vector<double> probability;  // of word Σ_c x_c letters^c
+
+  int letter(std::size_t word, int c) const {
+    for (; c > 0; --c) word /= std::size_t(letters);
+    return int(word % std::size_t(letters));
+  }
+  double entropy() const {
+    double h = 0;
+    for (const double p : probability) h -= p > 0 ? p * std::log(p) : 0;
+    return h;
+  }
+  /// So many draws as evenly as they can be: the word at each of the quantiles (i + ½)/n.
+  Dataset draws(long n) const {
+    Dataset data;
+    data.source = "words", data.type = Dataset::Type::u8, data.rows = n, data.columns = length;
+    double up_to = 0;
+    std::size_t word = 0;
+    for (long i = 0; i < n; ++i) {
+      while (up_to + probability[word] < (double(i) + 0.5) / double(n))
+        up_to += probability[word++];
+      for (int c = 0; c < length; ++c) data.bytes.push_back(std::uint8_t(letter(word, c)));
+    }
+    return data;
+  }
+};
+
+/// Two consensus sequences of eight letters; each letter is the consensus' with probability 0.85.
+Words dna() {
+  const int consensus[2][8] = {{0, 1, 2, 3, 0, 1, 2, 3}, {3, 3, 2, 2, 1, 1, 0, 0}};
+  Words words{4, 8, std::vector<double>(65536)};
+  for (std::size_t w = 0; w < words.probability.size(); ++w)
+    for (const auto& one : consensus) {
+      double p = 0.5;
+      for (int c = 0; c < 8; ++c) p *= words.letter(w, c) == one[c] ? 0.85 : 0.05;
+      words.probability[w] += p;
+    }
+  return words;
+}
+
+/// Spins on a 4 x 4 torus, energy -Σ over neighbours of s s', at temperature T.
+Words ising(double temperature) {
+  Words words{2, 16, std::vector<double>(65536)};
+  double sum = 0;
+  for (std::size_t w = 0; w < words.probability.size(); ++w) {
+    const auto spin = [&](int r, int c) { return w >> (4 * (r % 4) + c % 4) & 1 ? 1 : -1; };
+    int bonds = 0;
+    for (int r = 0; r < 4; ++r)
+      for (int c = 0; c < 4; ++c) bonds += spin(r, c) * (spin(r + 1, c) + spin(r, c + 1));
+    sum += words.probability[w] = std::exp(bonds / temperature);
+  }
+  for (double& p : words.probability) p /= sum;
+  return words;
+}
+
+/// -Σ p(x) log ∫ N(z; 0, 1) p(x | z) dz of a model with one latent unit, by the trapezoid rule.
+double exact_nll(const Model& model, const Words& words) {
+  const double limit = 8, step = 0.01;
+  std::vector<float> z;
+  for (double at = -limit; at <= limit; at += step) z.push_back(float(at));
+  const std::vector<Real> theta = decode(model, z);
+  // log p(letter | z) of every place: [z][place][letter]
+  const std::size_t width = std::size_t(words.length) * words.letters;
+  std::vector<double> table(z.size() * width);
+  const std::size_t heads = theta.size() / z.size() / std::size_t(words.length);
+  for (std::size_t i = 0; i < z.size(); ++i)
+    for (int c = 0; c < words.length; ++c)
+      for (int a = 0; a < words.letters; ++a) {
+        const Real* const p = &theta[(i * std::size_t(words.length) + c) * heads];
+        table[i * width + std::size_t(c * words.letters + a)] =
+            heads == 1 ? Bernoulli{}.log_prob(double(a), Vec<1, double>{p[0]})
+                       : Categorical{words.letters}.log_prob(double(a), p);
+      }
+  double nll = 0;
+  for (std::size_t w = 0; w < words.probability.size(); ++w) {
+    double sum = 0;
+    for (std::size_t i = 0; i < z.size(); ++i) {
+      double log_p = -0.5 * double(z[i]) * z[i];
+      std::size_t rest = w;
+      for (int c = 0; c < words.length; ++c, rest /= std::size_t(words.letters))
+        log_p += table[i * width + std::size_t(c * words.letters) + rest % words.letters];
+      sum += std::exp(log_p);
+    }
+    nll -= words.probability[w] * std::log(sum * step / std::sqrt(2 * std::numbers::pi));
+  }
+  return nll;
+}
+
+/// The exact NLL of a VAE with one latent unit and 32 hidden tanh units that was trained on words.
+double trained_nll(const Words& words, const std::string& likelihood, int epochs, double rate) {
+  const Device device = Device::cpu();
+  const Dataset data = words.draws(65536);
+  Batches batches(device, data, 1);
+  ModelConfig config{.observed = words.length, .hidden = {32}, .latent = 1};
+  config.activation = "tanh", config.likelihood = likelihood, config.classes = words.letters;
+  Model model(device, config, 1);
+  train(model, batches, {.batch = 512, .epochs = epochs}, rate);
+  return exact_nll(model, words);
+}
+
+TEST(EntropyFloor, of_sequences_of_eight_letters_is_almost_reached_and_never_passed) {
+  const Words words = dna();
+  const double h = words.entropy();
+  EXPECT_NEAR(h, 5.3871665516, 1e-9);
+  const double nll = trained_nll(words, "categorical", 30, 1e-2);
+  RecordProperty("gap", std::to_string(nll - h));
+  // What one unit and 32 tanh leave, found independently, and what training may leave.
+  EXPECT_GT(nll, h);
+  EXPECT_LT(nll, h + 0.078 + 0.05);
+}
+
+TEST(EntropyFloor, of_spins_on_a_torus_is_almost_reached_and_never_passed) {
+  constexpr struct {
+    double temperature, entropy, gap;
+  } known[] = {{1.5, 1.310159922815059, 0.149}, {4, 9.699326506044407, 0.444}};
+  for (const auto& [temperature, entropy, gap] : known) {
+    SCOPED_TRACE("T = " + std::to_string(temperature));
+    const Words words = ising(temperature);
+    EXPECT_NEAR(words.entropy(), entropy, 1e-9);
+    const double nll = trained_nll(words, "bernoulli", 30, 1e-2);
+    RecordProperty("gap_" + std::to_string(temperature), std::to_string(nll - entropy));
+    EXPECT_GT(nll, entropy);
+    EXPECT_LT(nll, entropy + gap + 0.05);
+  }
+}
+
+}  // namespace
+}  // namespace elbo
