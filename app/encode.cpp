@@ -11,8 +11,7 @@ int run(const EncodeCommand& c) {
   const Model model = folder.load_model(device);
   require(c.what == "mean" || model.variational(), "--what ", c.what,
           ": an autoencoder has no posterior, only mean");
-  const Dataset data = read_dataset(c.data);
-  model.check_data(data);
+  const Dataset data = model.taken(read_dataset(c.data));
   Batches batches(device, data, 0);
   const Encoded latents = encode(model, batches, c.seed);
   const std::vector<float>& chosen = c.what == "mean"     ? latents.mean

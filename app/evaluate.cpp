@@ -7,6 +7,7 @@
 
 #include "app/training_data.h"
 #include "models/evaluation.h"
+#include "models/information.h"
 #include "models/run_directory.h"
 
 namespace elbo {
@@ -58,9 +59,55 @@ Chosen choose(const EvaluateCommand& c, const RunDirectory& folder) {
 struct Evaluation {
   Means means;
   std::optional<Nll> nll;
+  std::optional<Information> information;
   std::optional<double> bits_per_dim, squared_error;
   bool variational;
 };
+
+nlohmann::ordered_json json_of(const Estimate& e) {
+  return {{"value", e.value}, {"standard_error", e.standard_error}};
+}
+
+nlohmann::ordered_json json_of(const Information& i) {
+  nlohmann::ordered_json json;
+  json["rate"] = json_of(i.rate);
+  json["mutual_information"] = json_of(i.mutual_information);
+  json["log_count"] = i.log_count();
+  json["aggregate_kl"] = json_of(i.aggregate_kl);
+  json["total_correlation"] = json_of(i.total_correlation);
+  json["dimension_kl"] = json_of(i.dimension_kl);
+  json["active_units"] = i.active_units();
+  for (const Information::Unit& unit : i.units)
+    json["latent_units"].push_back({{"kl", json_of(unit.kl)},
+                                    {"mean_variance", json_of(unit.mean_variance)},
+                                    {"active", unit.active}});
+  json["samples"] = i.samples;
+  return json;
+}
+
+void print_text(const Information& i) {
+  const auto line = [](const std::string& name, const Estimate& e, const std::string& note = "") {
+    std::cout << fmt::format("{:<28}{:.4f} ± {:.4f}{}\n", name, e.value, e.standard_error, note);
+  };
+  std::cout << fmt::format("\nThe KL term, by {} draws against the posteriors of {} data\n",
+                           i.samples, i.count);
+  line("rate R", i.rate);
+  line("= I(x;z)", i.mutual_information, fmt::format("  (at most log N = {:.4f})", i.log_count()));
+  line("+ KL(q(z) || p(z))", i.aggregate_kl);
+  line("  = total correlation", i.total_correlation);
+  line("  + dimension-wise KL", i.dimension_kl);
+  std::cout << fmt::format("active units                {} of {}\n", i.active_units(),
+                           i.units.size());
+  std::cout << fmt::format("\n{:>4}  {:<20}{:<24}{}\n", "unit", "KL", "variance of the mean",
+                           "active");
+  for (std::size_t u = 0; u < i.units.size(); ++u) {
+    const auto& [kl, variance, active] = i.units[u];
+    std::cout << fmt::format(
+        "{:>4}  {:<20}{:<24}{}\n", u, fmt::format("{:.4f} ± {:.4f}", kl.value, kl.standard_error),
+        fmt::format("{:.4f} ± {:.4f}", variance.value, variance.standard_error),
+        active ? "yes" : "no");
+  }
+}
 
 void print_json(const Evaluation& e, const Chosen& chosen, std::uint64_t seed) {
   nlohmann::ordered_json json;
@@ -75,6 +122,7 @@ void print_json(const Evaluation& e, const Chosen& chosen, std::uint64_t seed) {
   json["units"] = "nats per datum";
   if (e.bits_per_dim) json["bits_per_dim"] = *e.bits_per_dim;
   if (e.squared_error) json["squared_error"] = *e.squared_error;
+  if (e.information) json["information"] = json_of(*e.information);
   json["data"] = chosen.name;
   json["part"] = chosen.part.empty() ? nullptr : nlohmann::ordered_json(chosen.part);
   json["missing"] = chosen.data.missing();
@@ -93,6 +141,7 @@ void print_text(const Evaluation& e, const Chosen& chosen) {
                              e.nll->mean, e.nll->standard_error, e.nll->samples);
   if (e.bits_per_dim) std::cout << fmt::format("bits/dim        {:.4f}\n", *e.bits_per_dim);
   if (e.squared_error) std::cout << fmt::format("squared error   {:.6g}\n", *e.squared_error);
+  if (e.information) print_text(*e.information);
 }
 
 }  // namespace
@@ -108,16 +157,18 @@ int run(const EvaluateCommand& c) {
     data = data.slice(0, c.limit);
     chosen.words = fmt::format("the first {} of {}", c.limit, chosen.words);
   }
-  model.check_data(data);
+  data = model.taken(std::move(data));
   Batches batches(device, data, 0);
 
   Evaluation e{.means = evaluate(model, batches, c.seed),
                .nll = {},
+               .information = {},
                .bits_per_dim = {},
                .squared_error = {},
                .variational = model.variational()};
   if (c.importance_samples > 0)
     e.nll = importance_nll(model, batches, c.importance_samples, c.seed);
+  if (c.information) e.information = information(model, batches, {c.information_samples, c.seed});
   if (stored.image_height > 0 && e.variational) {
     const double dims = data.columns - double(data.missing()) / double(data.rows);
     e.bits_per_dim = -e.means.elbo / (dims * std::log(2.0));

@@ -108,6 +108,10 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add("--activation", c.model.activation, "between layers")->check(one_of(activation_names()));
   add("--norm", c.model.norm, "after hidden layers: none, batch or layer")
       ->check(one_of({"none", "batch", "layer"}));
+  add("--norm-epsilon", c.model.norm_epsilon, "added to a norm's variance")
+      ->check(number_from(0, false));
+  add("--norm-momentum", c.model.norm_momentum, "of a batch norm's running estimates")
+      ->check(number_from(0, true));
   add("--dropout", c.model.dropout, "share of the encoder's hidden units dropped in training")
       ->check(number_from(0, true));
   add("--input", c.model.input,
@@ -183,8 +187,9 @@ void apply_config(CLI::App* command, const std::string& path) {
 /// Lopez et al. (2018) and scvi-tools' defaults: one hidden layer of 128 units, 10 latent units.
 void apply_scvi(CLI::App* command) {
   const std::pair<const char*, const char*> words[] = {
-      {"--likelihood", "zinb"}, {"--rates", "library"}, {"--input", "log1p"}, {"--norm", "batch"},
-      {"--dropout", "0.1"},     {"--hidden", "128"},    {"--latent", "10"}};
+      {"--likelihood", "zinb"}, {"--rates", "library"},      {"--input", "log1p"},
+      {"--norm", "batch"},      {"--norm-epsilon", "0.001"}, {"--norm-momentum", "0.01"},
+      {"--dropout", "0.1"},     {"--hidden", "128"},         {"--latent", "10"}};
   for (const auto& [name, value] : words) {
     CLI::Option* const option = command->get_option(name);
     if (option->count() > 0) continue;
@@ -229,7 +234,7 @@ void check_words_that_belong_together(const TrainCommand& c) {
   one.observed = 1;
   if (one.classes == 0) one.classes = 2;  // the data will tell
   try {
-    observation(one);
+    observation(one), encoder_input(one);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
@@ -270,6 +275,18 @@ std::string shell_line(int argc, const char* const* argv) {
   }
   return line;
 }
+
+/// A sentence for each term.
+constexpr const char* information_help =
+    R"(--information prints, with standard errors, where q(z) is the mean of q(z|x) over all data:
+  rate R             the KL term: what the code of a datum costs, in nats
+  I(x;z)             how much of it tells which datum that is; at most log N
+  KL(q(z) || p(z))   the rest: how far the codes of all data together are from the prior
+  total correlation  a part of that: how far the units are from independent of each other
+  dimension-wise KL  and the other: how far each unit's codes are from the prior, summed
+  KL of a unit       the unit's share of the rate
+  active units       those whose posterior mean has a variance over data above 0.01
+R = I(x;z) + KL(q(z) || p(z)) = I(x;z) + total correlation + dimension-wise KL.)";
 
 }  // namespace
 
@@ -365,6 +382,14 @@ Command parse_command(int argc, const char* const* argv) {
       ->check(whole_from<int>(1));
   on_evaluate->add_option("--limit", evaluate.limit, "only the first so many data")
       ->check(whole_from<long>(1));
+  CLI::Option* const information = on_evaluate->add_flag(
+      "--information", evaluate.information, "what the KL term is made of, and the active units");
+  on_evaluate
+      ->add_option("--information-samples", evaluate.information_samples,
+                   "draws for that [min(data, 2000)]")
+      ->needs(information)
+      ->check(whole_from<int>(3));
+  on_evaluate->footer(information_help);
   add_seed(on_evaluate, evaluate.seed, "of the noise");
   add_device(on_evaluate, evaluate.device);
   on_evaluate->add_flag("--json", evaluate.json, "print JSON");

@@ -33,6 +33,8 @@ struct EvaluateCommand {
   std::string run, data, part, device = "auto";
   int importance_samples = 0;
   long limit = 0;
+  bool information = false;
+  int information_samples = 0;  // 0: min(N, 2000)
   std::uint64_t seed = 0;
   bool json = false;
 };

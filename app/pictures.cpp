@@ -25,11 +25,12 @@ std::vector<float> prior_latents(const Model& model, long count, std::uint64_t s
 void write_samples(const std::string& png, const Model& model, int height, int width,
                    std::uint64_t seed) {
   constexpr int count = 64, columns = 16;
-  const std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed)));
+  std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed)));
+  for (float& v : x) v *= model.brightness();
   write_png_grid(png, x.data(), count, height, width, columns);
 }
 
-void write_reconstructions(const std::string& png, const Dataset& data,
+void write_reconstructions(const std::string& png, const Model& model, const Dataset& data,
                            const std::vector<float>& reconstructed) {
   constexpr long columns = 16;
   const long shown = long(reconstructed.size()) / data.columns;
@@ -48,6 +49,7 @@ void write_reconstructions(const std::string& png, const Dataset& data,
         grid.insert(grid.end(), std::size_t((columns - n) * data.columns), black);
     }
   }
+  for (float& value : grid) value *= model.brightness();
   write_png_grid(png, grid.data(), long(grid.size()) / data.columns, data.image_height,
                  data.image_width, int(std::min(columns, shown)));
 }

@@ -12,7 +12,7 @@ std::vector<float> prior_latents(const Model&, long count, std::uint64_t seed);
 
 /// A grid of E[x] at draws from the prior, and data above their reconstructions [N,C].
 void write_samples(const std::string& png, const Model&, int height, int width, std::uint64_t seed);
-void write_reconstructions(const std::string& png, const Dataset&,
+void write_reconstructions(const std::string& png, const Model&, const Dataset&,
                            const std::vector<float>& reconstructed);
 
 bool ends_in_png(const std::string& path);

@@ -12,15 +12,14 @@ int run(const ReconstructCommand& c) {
   const StoredModel stored = folder.stored_model();
   require_output(c.out, stored.image_height > 0);
   const Model model = folder.load_model(device);
-  Dataset data = read_dataset(c.data);
-  model.check_data(data);
+  Dataset data = model.taken(read_dataset(c.data));
   // Data of another format may not say that they are images; the run knows.
   data.image_height = stored.image_height, data.image_width = stored.image_width;
   Batches batches(device, data, 0);
   constexpr long most_shown = 64;
   const bool png = ends_in_png(c.out);
   const std::vector<float> x = reconstruct(model, batches, png ? most_shown : 0);
-  if (png) write_reconstructions(c.out, data, x);
+  if (png) write_reconstructions(c.out, model, data, x);
   else write_npy(c.out, data.rows, data.columns, x.data());
   return 0;
 }

@@ -24,6 +24,7 @@ int run(const SampleCommand& c) {
   if (c.mode == "sample") x = model.draw(theta, c.seed);
   if (c.mode == "params") x.assign(theta.begin(), theta.end());
   if (png) {
+    for (float& value : x) value *= model.brightness();
     const int columns = int(std::ceil(std::sqrt(double(c.count))));
     write_png_grid(c.out, x.data(), c.count, stored.image_height, stored.image_width, columns);
   } else {

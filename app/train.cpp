@@ -116,7 +116,7 @@ class Training {
       if (model_.variational())
         write_samples(folder_.path(RunDirectory::samples).string(), model_, shown.image_height,
                       shown.image_width, command_.seed);
-      write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), shown,
+      write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), model_, shown,
                             reconstruct(model_, batches, most_reconstructed));
     }
     Report report{
@@ -158,6 +158,14 @@ class Training {
   static ModelConfig config_for(const TrainCommand& c, const Dataset& data) {
     ModelConfig config = c.model;
     config.observed = data.columns;
+    if (config.likelihood == "categorical" && config.classes == 0) {
+      float largest = 1;
+      for (const float x : data.values()) largest = std::max(largest, x);
+      config.classes = int(std::min(largest, 65535.f)) + 1;
+    }
+    if (config.input == "auto" && data.missing() > 0 && !encoder_input(config))
+      config.input = "masked";
+    if (rates_of(config) != RateScale::plain) config.total = typical_total(data);
     return config;
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 
 namespace elbo {
 
@@ -15,12 +16,28 @@ std::optional<double> held_out_fraction(const TrainCommand& c) {
 }
 
 TrainingData read_training_data(const TrainCommand& c) {
-  Dataset data = read_dataset(c.data);
+  const auto read = [&](const std::string& what) {
+    Dataset data = read_dataset(what);
+    if (takes_levels(c.model)) data.scale = 1;
+    return data;
+  };
+  Dataset data = read(c.data);
   if (c.valid.empty()) return {std::move(data), {}};
   const auto fraction = held_out_fraction(c);
-  if (!fraction) return {std::move(data), read_dataset(c.valid)};
+  if (!fraction) return {std::move(data), read(c.valid)};
   Split parts = split(data, *fraction, c.seed);
   return {std::move(parts.train), std::move(parts.valid)};
+}
+
+double typical_total(const Dataset& data) {
+  double logs = 0;
+  for (long r = 0; r < data.rows; ++r) {
+    double total = 0;
+    for (int c = 0; c < data.columns; ++c)
+      if (const float x = data.value(r, c); !std::isnan(x)) total += x;
+    logs += total > 0 ? std::log(total) : 0;
+  }
+  return std::exp(logs / double(data.rows));
 }
 
 std::string missing_line(long missing, long entries) {

@@ -16,6 +16,9 @@ std::optional<double> held_out_fraction(const TrainCommand&);
 /// What a training trains on and what it validates on: parts of DATA, or data of their own.
 TrainingData read_training_data(const TrainCommand&);
 
+/// e to the mean log of the data's totals: the size of a datum like these.
+double typical_total(const Dataset&);
+
 /// "1 of 6 entries are missing; ..." and a line feed; empty if none is.
 std::string missing_line(long missing, long entries);
 

@@ -2,6 +2,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/ops/aggregate.h"
 #include "kernels/ops/dense.h"
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/gather.h"
@@ -46,9 +47,10 @@ struct Product {
 };
 
 /// Every operation.  A program is a list of these.
-using Operation = std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill,
-                               Add, Drop, NormaliseColumns, NormaliseColumnsGradient, NormaliseRows,
-                               NormaliseRowsGradient, SumSlopes, LogTotals, Rates, RatesGradient,
-                               Transform, Objective, SampleMany, UpdateAll, ClipScale, Advance>;
+using Operation =
+    std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Drop,
+                 NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
+                 SumSlopes, LogTotals, Rates, RatesGradient, Transform, Objective, SampleMany,
+                 AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

@@ -31,6 +31,7 @@ struct Ops {
   virtual void run(const Transform&) const = 0;
   virtual void run(const Objective&) const = 0;
   virtual void run(const SampleMany&) const = 0;
+  virtual void run(const AggregatePosterior&) const = 0;
   virtual void run(const UpdateAll&) const = 0;
   virtual void run(const ClipScale&) const = 0;
   virtual void run(const Advance&) const = 0;

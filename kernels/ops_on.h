@@ -18,7 +18,7 @@ namespace elbo {
 /// same order; f gives the terms of entry i (of column c):
 ///
 ///     of a row      sum(n, f) Σ_i f(i), a Vec      max(n, f)     each(n, f)     once(f)
-///     of columns    sum(n, f) Σ_i f(i, c), at (c)  per_column(f) f(c), at (c)
+///     of columns    sum(n, f) Σ_i f(i)(c), at (c)  per_column(f) f(c), at (c)
 ///                   each(n, f)                     columns(f)    f(c) once a column
 ///
 /// Sums have a fixed order, NaN passes through sum and max, and what one pass has written of an
@@ -47,25 +47,27 @@ struct OpsOn final : Ops {
   }
   void run(const Fill& op) const override { on.map(op.out.rows, op.out.columns, FillBody{op}); }
   void run(const Add& op) const override { on.map(op.out.rows, op.out.columns, AddBody{op}); }
-  void run(const Drop& op) const override { on.map(op.out.rows, op.out.columns, DropBody{op}); }
+  void run(const Drop& op) const override {
+    on.row_pass(op.out.rows, op.out.columns, DropBody{op});
+  }
   void run(const NormaliseColumns& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.column_pass(op.y.columns, NormaliseColumnsBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.column_pass(op.y.columns, NormaliseColumnsBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseColumnsGradient& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseRows& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.row_pass(op.y.rows, op.y.columns, NormaliseRowsBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.row_pass(op.y.rows, op.y.columns, NormaliseRowsBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseRowsGradient& op) const override {
-    on.with(op.norm.activation, [&]<class Act>(const Act& act) {
-      on.row_pass(op.dx.rows, op.dx.columns, NormaliseRowsGradientBody<Act>{op, act});
+    on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
+      on.row_pass(op.dx.rows, op.dx.columns, NormaliseRowsGradientBody<Act, drops>{op, act});
     });
   }
   void run(const SumSlopes& op) const override {
@@ -91,6 +93,7 @@ struct OpsOn final : Ops {
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
   }
+  void run(const AggregatePosterior& op) const override { on.aggregate_posterior(op); }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }
   void run(const Advance& op) const override { on.advance(op); }

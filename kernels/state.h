@@ -38,20 +38,28 @@ struct Noise {
   int first_sample = 0;
   Matrix given;  // present: row r, unit c is given(r, c) instead (for parity tests)
 
-  HD Philox block(int row, int unit) const {
-    const std::uint32_t sample = std::uint32_t(first_sample + row % samples);
-    return Philox::at(std::uint32_t(unit) / 4, batch.datum(row / samples), stream << 24 | sample,
-                      batch.epoch(), seed);
+  /// The counters of one row, all but the unit's.
+  struct Row {
+    std::uint32_t datum = 0, sample = 0, epoch = 0;
+    std::uint64_t seed = 0;
+    HD Philox block(int unit) const {
+      return Philox::at(std::uint32_t(unit) / 4, datum, sample, epoch, seed);
+    }
+    /// A unit's word, by selection and not by an index: a loop over units is vectorised.
+    HD std::uint32_t word(int unit) const {
+      const Philox b = block(unit);
+      const std::uint32_t low = unit & 1 ? b.word[1] : b.word[0];
+      const std::uint32_t high = unit & 1 ? b.word[3] : b.word[2];
+      return unit & 2 ? high : low;
+    }
+  };
+  HD Row row(int r) const {
+    const std::uint32_t sample = std::uint32_t(first_sample + r % samples);
+    return {batch.datum(r / samples), stream << 24 | sample, batch.epoch(), seed};
   }
-  /// One word of the block by selection, not by an index: a loop over units is vectorised.
-  HD std::uint32_t word(int row, int unit) const {
-    const Philox b = block(row, unit);
-    const std::uint32_t low = unit & 1 ? b.word[1] : b.word[0];
-    const std::uint32_t high = unit & 1 ? b.word[3] : b.word[2];
-    return unit & 2 ? high : low;
-  }
-  HD Real normal(int row, int unit) const {
-    return given.present() ? given(row, unit) : block(row, unit).normal(unit % 4);
+  HD Philox block(int r, int unit) const { return row(r).block(unit); }
+  HD Real normal(int r, int unit) const {
+    return given.present() ? given(r, unit) : block(r, unit).normal(unit % 4);
   }
 };
 

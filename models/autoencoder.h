@@ -8,8 +8,7 @@ namespace elbo {
 /// layers the optimum spans the principal components (Baldi & Hornik 1989).
 struct Autoencoder {
   Mlp encoder, decoder;
-  Likelihood likelihood;
-  Tensor log_variance;
+  DataModel data;
 
   Autoencoder(const Device&, const ModelConfig&, Initialiser&);
   Autoencoder(const Device& device, const ModelConfig& config,
@@ -17,16 +16,18 @@ struct Autoencoder {
       : Autoencoder(device, config, initialiser) {}
 
   /// [B,D]
-  Tensor encode(const Tensor& x, const Pass& pass = {}) const { return encoder(x, pass); }
+  Tensor encode(const Tensor& x, const Pass& pass = {}) const {
+    return encoder(data.seen(x), pass);
+  }
   Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
-    return log_prob(likelihood, x, theta, log_variance);
+    return data.log_likelihood(x, theta);
   }
   Terms operator()(const Tensor& x, const Pass& pass) const {
     return {log_likelihood(x, decode(encode(x, pass), pass)), {}};
   }
   void parts(auto visit) {
-    visit("encoder", encoder), visit("decoder", decoder), visit("log_variance", log_variance);
+    visit("encoder", encoder), visit("decoder", decoder), visit(data.side_name, data.side);
   }
 };
 

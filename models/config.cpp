@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "nn/layers.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -116,14 +115,49 @@ Observation observation(const ModelConfig& config) {
   return {Categorical{config.classes}, config.classes, 0, std::move(names)};
 }
 
-bool takes_levels(const Likelihood& law) {
-  return std::holds_alternative<DiscretisedLogistic>(law) ||
-         std::holds_alternative<DiscretisedLogisticMixture>(law) ||
-         std::holds_alternative<Categorical>(law);
+std::optional<InputTransform> encoder_input(const ModelConfig& config) {
+  const Likelihood law = observation(config).law;
+  const bool counts = std::holds_alternative<Poisson>(law) ||
+                      std::holds_alternative<NegativeBinomial>(law) ||
+                      std::holds_alternative<ZeroInflatedNegativeBinomial>(law);
+  const std::string word = config.input != "auto"                     ? config.input
+                           : counts                                   ? "log1p"
+                           : std::holds_alternative<Categorical>(law) ? "one_hot"
+                           : takes_levels(config)                     ? "levels"
+                                                                      : "plain";
+  switch (chosen("input", word, {"plain", "masked", "log1p", "one_hot", "levels"})) {
+    case 0:
+      return std::nullopt;
+    case 1:
+      return Affine{};
+    case 2:
+      return Log1p{};
+    case 3:
+      require(config.classes >= 2, "input one_hot: only --likelihood categorical has classes");
+      return OneHot{config.classes};
+  }
+  const Real middle = Real(config.levels - 1) / 2;
+  return Affine{1 / middle, -1};
+}
+
+RateScale rates_of(const ModelConfig& config) {
+  return RateScale(chosen("rates", config.rates, {"plain", "size", "library"}));
+}
+
+HiddenOptions hidden_options(const ModelConfig& config) {
+  return {.norm = HiddenOptions::Norm(chosen("norm", config.norm, {"none", "batch", "layer"})),
+          .dropout = config.dropout,
+          .epsilon = config.norm_epsilon,
+          .momentum = config.norm_momentum};
+}
+
+bool takes_levels(const ModelConfig& config) {
+  return config.likelihood == "discretised_logistic" || config.likelihood == "logistic_mixture" ||
+         config.likelihood == "categorical";
 }
 
 std::string to_json(const ModelConfig& config) {
-  nlohmann::ordered_json json{{"observed", config.observed}};
+  nlohmann::ordered_json json{{"observed", config.observed}, {"total", config.total}};
   ModelConfig::fields(config, [&](const char* name, const auto& value) { json[name] = value; });
   return json.dump(2);
 }
@@ -133,6 +167,7 @@ ModelConfig config_from_json(const std::string& text, const std::string& where) 
     const nlohmann::json json = nlohmann::json::parse(text);
     ModelConfig config;
     json.at("observed").get_to(config.observed);
+    json.at("total").get_to(config.total);
     ModelConfig::fields(config,
                         [&](const char* name, auto& value) { json.at(name).get_to(value); });
     return config;

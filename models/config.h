@@ -1,8 +1,11 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/math/likelihoods.h"
+#include "kernels/math/transforms.h"
+#include "nn/layers.h"
 
 namespace elbo {
 
@@ -10,10 +13,12 @@ namespace elbo {
 struct ModelConfig {
   std::string model = "vae";     // vae | ae
   int observed = 0;              // columns of the data
+  double total = 1;              // of a datum's counts, where it is not known: for new ones
   std::vector<int> hidden{400};  // outermost first; the decoder mirrors it; may be empty
   int latent = 20;
-  std::string activation = "relu";       // nn/layers.h
-  std::string norm = "none";             // of hidden layers: none | batch | layer
+  std::string activation = "relu";  // nn/layers.h
+  std::string norm = "none";        // of hidden layers: none | batch | layer
+  double norm_epsilon = 1e-5, norm_momentum = 0.1;
   double dropout = 0;                    // of the encoder's hidden layers
   std::string input = "auto";            // what the encoder sees: auto | plain | masked | log1p |
                                          // one_hot | levels
@@ -28,10 +33,11 @@ struct ModelConfig {
 
   bool operator==(const ModelConfig&) const = default;
 
-  /// visit(name, value) for every field but `observed`, which the data decide.
+  /// visit(name, value) for every field but `observed` and `total`, which the data decide.
   static void fields(auto& config, auto&& visit) {
     visit("model", config.model), visit("hidden", config.hidden), visit("latent", config.latent);
     visit("activation", config.activation), visit("norm", config.norm);
+    visit("norm-epsilon", config.norm_epsilon), visit("norm-momentum", config.norm_momentum);
     visit("dropout", config.dropout), visit("input", config.input);
     visit("likelihood", config.likelihood), visit("sigma", config.sigma);
     visit("degrees", config.degrees), visit("dispersion", config.dispersion);
@@ -55,8 +61,18 @@ struct Observation {
 /// Errors: a word that is none of the above, naming those that are.
 Observation observation(const ModelConfig&);
 
+/// What the encoder makes of its input, if anything.  auto: log1p for counts, one_hot for a
+/// categorical, levels (to about -1 … 1) for a discretised logistic, else plain; masked only puts
+/// 0 for what is missing, as all but plain do.
+std::optional<InputTransform> encoder_input(const ModelConfig&);
+
+/// Of counts: e^a, the datum's total · e^a, the total · softmax(a).
+enum class RateScale { plain, size, library };
+RateScale rates_of(const ModelConfig&);
+HiddenOptions hidden_options(const ModelConfig&);
+
 /// Whether data are the whole numbers that index levels or classes; grey images then are 0..255.
-bool takes_levels(const Likelihood&);
+bool takes_levels(const ModelConfig&);
 
 /// The config as JSON with the field names above, and back.  Errors: what is missing or unknown.
 std::string to_json(const ModelConfig&);

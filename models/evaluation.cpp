@@ -191,11 +191,33 @@ std::vector<Real> decode(const Model& model, const std::vector<float>& z) {
   return theta;
 }
 
+namespace {
+
+/// The data's log totals, if the model's rates are relative to them.
+std::vector<Real> totals(const Model& model, Batches& batches, long limit) {
+  std::vector<Real> all;
+  if (model.data().rates == RateScale::plain) return all;
+  batches.in_order();
+  StepBySize steps([&](int rows) {
+    return make_outputs(batches.device(),
+                        [&](Outputs& out) { out.first = log_totals(batches.next(rows)); });
+  });
+  each_part(batches, limit, 512, [&](long, int rows) {
+    Outputs& out = steps(rows);
+    (*out.step)();
+    const std::vector<Real> here = out.first.read();
+    all.insert(all.end(), here.begin(), here.end());
+  });
+  return all;
+}
+
+}  // namespace
+
 std::vector<float> reconstruct(const Model& model, Batches& batches, long limit) {
   Encoded latents = encode(model, batches, 0);
   if (limit > 0)
     latents.mean.resize(std::min(latents.mean.size(), std::size_t(limit) * latents.units));
-  return model.mean(decode(model, latents.mean));
+  return model.mean(decode(model, latents.mean), totals(model, batches, limit));
 }
 
 }  // namespace elbo

@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "runtime/error.h"
@@ -8,23 +9,26 @@ namespace elbo {
 
 namespace {
 
-/// The raw log σ² of a model that learns it starts at 0: σ = 1.
-Tensor side_parameter(const Device& device, const Observation& observed) {
-  return observed.side ? Tensor(device, {1, observed.side}).track() : Tensor();
-}
-
 template <class M>
 void build(M& model, const Device& device, const ModelConfig& config, int latent_heads,
            Initialiser& initialiser) {
   const Observation observed = observation(config);
+  const auto input = encoder_input(config);
   const Activation activation = activation_named(config.activation);
   std::vector<int> mirrored(config.hidden.rbegin(), config.hidden.rend());
-  model.encoder = Mlp(device, config.observed, config.hidden, config.latent, latent_heads,
-                      activation, initialiser);
+  HiddenOptions hidden = hidden_options(config);
+  model.encoder = Mlp(device, config.observed * (input ? width_of(*input) : 1), config.hidden,
+                      config.latent, latent_heads, activation, initialiser, hidden);
+  hidden.dropout = 0;
   model.decoder = Mlp(device, config.latent, mirrored, config.observed, observed.heads, activation,
-                      initialiser);
-  model.likelihood = observed.law;
-  model.log_variance = side_parameter(device, observed);
+                      initialiser, hidden);
+  model.data = {.input = input,
+                .likelihood = observed.law,
+                .side = {},
+                .side_name = observed.names.back(),
+                .rates = rates_of(config)};
+  // A scale or dispersion that the model learns starts at 1.
+  if (observed.side) model.data.side = Tensor(device, {1, observed.side}).track();
 }
 
 std::variant<Vae, Autoencoder> make(const Device& device, const ModelConfig& config,
@@ -90,13 +94,11 @@ namespace {
 
 /// Calls f(law, parameters of scalar i) for every scalar of theta and collects what it returns.
 template <class F>
-std::vector<float> each_scalar(const ModelConfig& config, const Tensor& log_variance,
+std::vector<float> each_scalar(const ModelConfig& config, const Tensor& side_parameter,
                                const std::vector<Real>& theta, F&& f) {
   const Observation observed = observation(config);
   const int heads = observed.heads;
-  require(theta.size() % (std::size_t(heads) * config.observed) == 0, "model: ", theta.size(),
-          " decoder outputs are not whole rows of ", heads * config.observed);
-  const std::vector<Real> side = log_variance ? log_variance.read() : std::vector<Real>();
+  const std::vector<Real> side = side_parameter ? side_parameter.read() : std::vector<Real>();
   std::vector<float> out(theta.size() / heads);
   std::visit(
       [&]<class Law>(const Law& law) {
@@ -119,18 +121,56 @@ std::vector<float> each_scalar(const ModelConfig& config, const Tensor& log_vari
 
 }  // namespace
 
-std::vector<float> Model::mean(const std::vector<Real>& theta) const {
-  const Tensor side = std::visit([](const auto& m) { return m.log_variance; }, model_);
-  return each_scalar(config_, side, theta,
+const DataModel& Model::data() const {
+  return std::visit([](const auto& m) -> const DataModel& { return m.data; }, model_);
+}
+
+std::vector<Real> Model::parameters_of(std::vector<Real> theta,
+                                       const std::vector<Real>& log_totals) const {
+  const std::size_t heads = std::size_t(observation(config_).heads);
+  const std::size_t width = heads * std::size_t(config_.observed);
+  require(theta.size() % width == 0, "model: ", theta.size(),
+          " decoder outputs are not whole rows of ", width);
+  const std::size_t rows = theta.size() / width;
+  require(log_totals.empty() || log_totals.size() == rows, "model: ", log_totals.size(),
+          " totals for ", rows, " rows");
+  if (data().rates == RateScale::plain) return theta;
+  for (std::size_t r = 0; r < rows; ++r) {
+    Real* const row = &theta[r * width];
+    double shift = log_totals.empty() ? std::log(config_.total) : double(log_totals[r]);
+    if (data().rates == RateScale::library) {
+      double top = row[0], sum = 0;
+      for (std::size_t i = 0; i < width; i += heads) top = std::max(top, double(row[i]));
+      for (std::size_t i = 0; i < width; i += heads) sum += std::exp(row[i] - top);
+      shift -= top + std::log(sum);
+    }
+    for (std::size_t i = 0; i < width; i += heads) row[i] = Real(row[i] + shift);
+  }
+  return theta;
+}
+
+std::vector<float> Model::mean(const std::vector<Real>& theta,
+                               const std::vector<Real>& log_totals) const {
+  return each_scalar(config_, data().side, parameters_of(theta, log_totals),
                      [](const auto& law, const auto& p, auto, auto) { return law.mean(p); });
 }
 
 std::vector<float> Model::draw(const std::vector<Real>& theta, std::uint64_t seed) const {
-  const Tensor side = std::visit([](const auto& m) { return m.log_variance; }, model_);
-  return each_scalar(config_, side, theta, [&](const auto& law, const auto& p, auto row, auto c) {
-    Draw draw{seed, std::uint32_t(row), std::uint32_t(c)};
-    return law.sample(p, draw);
-  });
+  return each_scalar(config_, data().side, parameters_of(theta, {}),
+                     [&](const auto& law, const auto& p, auto row, auto c) {
+                       Draw draw{seed, std::uint32_t(row), std::uint32_t(c)};
+                       return law.sample(p, draw);
+                     });
+}
+
+float Model::brightness() const {
+  return takes_levels(config_) ? 1 / float(std::max(config_.levels, config_.classes) - 1) : 1;
+}
+
+Dataset Model::taken(Dataset data) const {
+  if (takes_levels(config_)) data.scale = 1;
+  check_data(data);
+  return data;
 }
 
 std::vector<std::string> Model::parameter_names() const {
@@ -141,6 +181,9 @@ std::vector<std::string> Model::parameter_names() const {
 void Model::check_data(const Dataset& data) const {
   require(data.columns == config_.observed, data.source, ": has ", data.columns,
           " columns, the model expects ", config_.observed);
+  require(data.missing() == 0 || encoder_input(config_), data.source, ": has ", data.missing(),
+          " missing entries, but the model's encoder takes its input plain; train with --input "
+          "masked");
   const auto check = [&](const auto& law) {
     for (long r = 0; r < data.rows; ++r)
       for (int c = 0; c < data.columns; ++c)

@@ -23,14 +23,25 @@ class Model {
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const;
   std::vector<Parameter> parameters() const;
 
-  /// What the decoder's raw numbers mean, on the host: E[x] of each scalar, or a draw of it.
-  /// theta is row-major [rows, K·C]  →  [rows, C].
-  std::vector<float> mean(const std::vector<Real>& theta) const;
+  const DataModel& data() const;
+  /// The decoder's raw numbers, row-major [rows, K·C], as the law takes them: rates of counts
+  /// relative to the data's log totals [rows], or to ModelConfig::total where these are not given.
+  std::vector<Real> parameters_of(std::vector<Real> theta,
+                                  const std::vector<Real>& log_totals = {}) const;
+  /// What they mean, on the host: E[x] of each scalar, or a draw of it  →  [rows, C].
+  std::vector<float> mean(const std::vector<Real>& theta,
+                          const std::vector<Real>& log_totals = {}) const;
   std::vector<float> draw(const std::vector<Real>& theta, std::uint64_t seed) const;
+  /// What takes a mean to 0 (black) … 1 (white): 1, or of levels 1/(levels - 1).
+  float brightness() const;
   /// The names of a scalar's parameters as `--mode params` writes them: logit; mean; mean,
-  /// log_variance.
+  /// log_variance; …
   std::vector<std::string> parameter_names() const;
-  /// Errors: a value outside the likelihood's support, naming row and column.
+  /// The data as the likelihood takes them: of grey images the levels, where it is one of levels.
+  /// Errors: those of check_data.
+  Dataset taken(Dataset) const;
+  /// Errors: a value outside the likelihood's support, naming row and column; another number of
+  /// columns; missing entries that the encoder has no place for.
   void check_data(const Dataset&) const;
 
  private:

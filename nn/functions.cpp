@@ -195,14 +195,15 @@ Tensor rates(const Tensor& theta, int parameters, const Tensor& log_size, bool s
   Program& program = program_of(theta, function, "theta");
   require(parameters > 0 && theta.columns() % parameters == 0, function, ": theta is ",
           theta.shape(), ", expected whole scalars of ", parameters, " columns");
-  const Shape expected{theta.rows(), 1};
-  require(log_size && log_size.shape() == expected, function, ": the logarithm of the size is ",
-          log_size ? log_size.shape() : Shape{0, 0}, ", expected ", expected);
+  require(log_size && log_size.columns() == 1 && theta.rows() % log_size.rows() == 0, function,
+          ": the logarithm of the size is ", log_size ? log_size.shape() : Shape{0, 0},
+          ", expected ", Shape{theta.rows(), 1}, ", or one row for each so many of theta");
   require(!log_size.tracked(), function, ": the size is tracked, but it has no gradient");
   const Tensor out = made(theta, theta.shape(), theta.tracked());
-  const Tensor log_sum = softmax ? made(theta, expected, false) : Tensor();
+  const Tensor log_sum = softmax ? made(theta, {theta.rows(), 1}, false) : Tensor();
   program.add(Rates{program.use(theta), program.use(log_size),
-                    softmax ? log_sum.matrix() : Matrix{}, out.matrix(), parameters, softmax});
+                    softmax ? log_sum.matrix() : Matrix{}, out.matrix(), parameters, softmax,
+                    theta.rows() / log_size.rows()});
   if (theta.tracked()) program.tape.push_back(RatesCall{theta, log_sum, out, parameters, softmax});
   return out;
 }
@@ -257,6 +258,17 @@ Draws sample_many(const Tensor& q, const Noise& noise) {
   const Tensor z = made(q, {rows, q.columns() / 2}, false), log_ratio = made(q, {rows, 1}, false);
   program.add(SampleMany{program.use(q), z.matrix(), log_ratio.matrix(), noise});
   return {z, log_ratio};
+}
+
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q) {
+  Program& program = program_of(z, "aggregate_posterior", "z");
+  require(q && q.columns() == 2 * z.columns(), "aggregate_posterior: q is ",
+          q ? q.shape() : Shape{0, 0}, ", expected ", 2 * z.columns(), " columns as z is ",
+          z.shape());
+  const Tensor log_q = made(z, {z.rows(), 1}, false), log_marginals = made(z, z.shape(), false);
+  program.add(
+      AggregatePosterior{program.use(z), program.use(q), log_q.matrix(), log_marginals.matrix()});
+  return {log_q, log_marginals};
 }
 
 }  // namespace elbo

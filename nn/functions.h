@@ -78,8 +78,9 @@ Tensor log_totals(const Tensor& x);
 
 /// theta [B,K·C], the K raw numbers of a scalar side by side, with the first of each replaced by
 /// a_c - log Σ_c' e^{a_c'} + log_library(b): the log-rate of scVI, library · softmax.
-/// log_library [B,1], without a gradient.  Lopez et al., Deep generative modeling for single-cell
-/// transcriptomics (2018).  Errors: shapes that do not fit; log_library is tracked.
+/// log_library [B,1], or [B/S,1] for S rows of theta each, without a gradient.  Lopez et al., Deep
+/// generative modeling for single-cell transcriptomics (2018).  Errors: shapes that do not fit;
+/// log_library is tracked.
 Tensor library_rates(const Tensor& theta, int parameters, const Tensor& log_library);
 
 /// The same without softmax: a_c + log_size(b).
@@ -95,5 +96,15 @@ struct Draws {
 
 /// S = noise.samples draws a datum: z [B·S,D] and log p(z) - log q(z|x) [B·S,1].  No gradient.
 Draws sample_many(const Tensor& q, const Noise&);
+
+struct Aggregate {
+  Tensor log_q, log_marginals;
+};
+
+/// log 1/N Σ_n q(z | x_n) of all coordinates and of each, in nats.  No gradient.
+///
+/// z [M,D]  q [N,2D], (μ, s) of each unit side by side  →  log_q [M,1], log_marginals [M,D]
+/// Formulas, cost and source: kernels/ops/aggregate.h.
+Aggregate aggregate_posterior(const Tensor& z, const Tensor& q);
 
 }  // namespace elbo

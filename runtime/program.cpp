@@ -132,6 +132,9 @@ struct Describe {
   }
   void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
   void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
+  void operator()(const AggregatePosterior& o) const {
+    out << "aggregate posterior of " << o.q.rows << " at " << size(o.z);
+  }
   void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }
   void operator()(const ClipScale& o) const {
     out << "norm of " << o.gradients.size() << " gradients";

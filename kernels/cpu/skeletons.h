@@ -78,19 +78,21 @@ struct ColumnTeam {
   template <class F>
   void each(int n, F&& f) const {
     for (int i = 0; i < n; ++i) {
+      const auto row = f(i);
 #pragma GCC ivdep
-      for (int c = first; c < first + count; ++c) f(i, c);
+      for (int c = first; c < first + count; ++c) row(c);
     }
   }
   template <class F>
   auto sum(int n, F&& f) const {
-    using Terms = decltype(f(0, 0));
+    using Terms = decltype(f(0)(0));
     PerColumn<Terms> sums{first, {}};
     double total[sums.K][most] = {};
     for (int i = 0; i < n; ++i) {
+      const auto row = f(i);
 #pragma GCC ivdep
       for (int c = 0; c < count; ++c) {
-        const Terms v = f(i, first + c);
+        const Terms v = row(first + c);
         for (int k = 0; k < sums.K; ++k) total[k][c] += v[k];
       }
     }
@@ -122,6 +124,16 @@ struct Skeletons {
   template <class F>
   void with(const Activation& activation, F&& f) const {
     std::visit(f, activation);
+  }
+
+  template <class F>
+  void with(const Norm& norm, F&& f) const {
+    std::visit(
+        [&](const auto& activation) {
+          if (norm.mask.present()) f(activation, Drops<1>{});
+          else f(activation, Drops<0>{});
+        },
+        norm.activation);
   }
 
   /// Loops of the usual cases are compiled without a question in them, so that they vectorise.
@@ -202,6 +214,7 @@ struct Skeletons {
   void weight_gradients(const WeightGradients&) const;
   void column_sum(const ColumnSum&) const;
   void objective(const Objective&) const;
+  void aggregate_posterior(const AggregatePosterior&) const;
   void update_all(const UpdateAll&) const;
   void clip_scale(const ClipScale&) const;
   void advance(const Advance&) const;

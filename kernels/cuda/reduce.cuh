@@ -186,13 +186,13 @@ struct ColumnTeam {
   template <class F>
   __device__ void each(int n, F&& f) const {
     if (inside)
-      for (int i = part; i < n; i += team_parts) f(i, column);
+      for (int i = part; i < n; i += team_parts) f(i)(column);
   }
   template <class F>
   __device__ auto sum(int n, F&& f) const {
-    decltype(f(0, 0)) all{};
+    decltype(f(0)(0)) all{};
     if (inside)
-      for (int i = part; i < n; i += team_parts) add(all, f(i, column));
+      for (int i = part; i < n; i += team_parts) add(all, f(i)(column));
     return over_column(all);
   }
   template <class F>

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "kernels/cuda/aggregate.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/update.cuh"
 #include "kernels/ops.h"
@@ -52,6 +53,10 @@ struct Skeletons {
   template <class F>
   void with(const Activation& activation, F&& f) const {
     f(AnyActivation{activation});
+  }
+  template <class F>
+  void with(const Norm& norm, F&& f) const {
+    f(AnyActivation{norm.activation}, Drops<-1>{});
   }
   /// A likelihood that is not often trained with shares its kernels with its like.
   template <class Law, int K, class F>
@@ -135,6 +140,11 @@ struct Skeletons {
   }
 
   void objective(const Objective& op) const { run(objective_kernel, 1, sum_threads, 0, op); }
+
+  void aggregate_posterior(const AggregatePosterior& op) const {
+    const int groups = tiling::divide_up(op.z.rows, aggregate_rows);
+    run(aggregate_kernel, unsigned(groups * (op.z.columns + 1)), aggregate_threads, 0, op);
+  }
 
   void update_all(const UpdateAll& op) const {
     constexpr std::size_t most = UpdateTable::most;

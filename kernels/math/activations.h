@@ -52,7 +52,7 @@ struct Elu {
   static constexpr bool needs_input = false;
   template <class T>
   HD T value(T x) const {
-    return x > 0 ? x : std::expm1(x);
+    return x > 0 ? x : elbo::expm1(x);
   }
   template <class T>
   HD T slope(T, T y) const {
@@ -95,7 +95,7 @@ struct Softplus {
   }
   template <class T>
   HD T slope(T, T y) const {
-    return -std::expm1(-y);
+    return -elbo::expm1(-y);
   }
 };
 

@@ -10,7 +10,7 @@ namespace elbo {
 /// Full relative accuracy down to the smallest values.  Kingma & Welling (2014), appendix B.
 struct StandardNormalKl {
   HD Real value(Real m, Real s) const { return (square(m) + expm1_minus(s)) / 2; }
-  HD Vec<2> gradient(Real m, Real s) const { return {m, std::expm1(s) / 2}; }
+  HD Vec<2> gradient(Real m, Real s) const { return {m, elbo::expm1(s) / 2}; }
 };
 
 }  // namespace elbo

@@ -72,8 +72,8 @@ HD ExpArgument exp_argument(float x) {
 
 /// (e^r - 1 - r - r²/2)/r³ for |r| ≤ ½ ln 2 within 1e-7, a minimax polynomial.
 HD float exp_tail(float r) {
-  float p = 1.9861976e-4f;
-  p = p * r + 1.39262027e-3f;
+  float p = 1.98619789e-4f;
+  p = p * r + 1.39262073e-3f;
   p = p * r + 8.33334588e-3f;
   p = p * r + 4.16665561e-2f;
   return p * r + 1.66666672e-1f;

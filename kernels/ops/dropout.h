@@ -12,9 +12,15 @@ struct DropoutMask {
   Noise noise;
 
   HD bool present() const { return dropped > 0; }
-  HD Real factor(int r, int c) const {
-    return dropped == 0 || noise.word(r, c) >= dropped ? scale : Real(0);
-  }
+
+  /// Its part of one row.
+  struct Row {
+    std::uint32_t dropped = 0;
+    Real scale = 1;
+    Noise::Row noise;
+    HD Real factor(int c) const { return noise.word(c) >= dropped ? scale : Real(0); }
+  };
+  HD Row row(int r) const { return {dropped, scale, noise.row(r)}; }
 };
 
 /// out = factor · in; of a gradient as of a value.
@@ -26,7 +32,11 @@ struct Drop {
 
 struct DropBody {
   Drop op;
-  HD void operator()(int r, int c) const { op.out(r, c) = op.mask.factor(r, c) * op.in(r, c); }
+  template <class Team>
+  HD void operator()(int r, const Team& team) const {
+    const DropoutMask::Row mask = op.mask.row(r);
+    team.each(op.in.columns, [&](int c) { op.out(r, c) = mask.factor(c) * op.in(r, c); });
+  }
 };
 
 }  // namespace elbo

@@ -1,4 +1,6 @@
 #pragma once
+#include <type_traits>
+
 #include "kernels/math/activations.h"
 #include "kernels/ops/dropout.h"
 
@@ -21,20 +23,33 @@ struct Norm {
   }
 };
 
-/// The same for one entry, whose x̂ is given.
-template <class Act>
-struct NormEntry {
+template <int drops>
+using Drops = std::integral_constant<int, drops>;
+
+/// The same for the entries of one row, whose x̂ is given.  `drops` tells at compile time whether
+/// there is a mask, or -1: look at run time.
+template <class Act, int drops>
+struct NormRow {
   const Norm& norm;
   const Act& activation;
+  DropoutMask::Row mask;
 
+  HD NormRow(const Norm& norm, const Act& activation, int r)
+      : norm(norm),
+        activation(activation),
+        mask(drops != 0 ? norm.mask.row(r) : DropoutMask::Row{}) {}
+  HD Real factor(int c) const {
+    if (drops == 0 || (drops < 0 && mask.dropped == 0)) return 1;
+    return mask.factor(c);
+  }
   HD Real linear(int c, Real normal) const { return norm.gamma(0, c) * normal + norm.beta(0, c); }
-  HD Real value(int r, int c, Real normal) const {
-    return norm.mask.factor(r, c) * activation.value(linear(c, normal));
+  HD Real value(int c, Real normal) const {
+    return factor(c) * activation.value(linear(c, normal));
   }
   /// The gradient of γ x̂ + β from that of y.
-  HD Real slope(int r, int c, Real normal, Real dy) const {
+  HD Real slope(int c, Real normal, Real dy) const {
     const Real u = linear(c, normal);
-    return norm.mask.factor(r, c) * dy * activation.slope(u, activation.value(u));
+    return factor(c) * dy * activation.slope(u, activation.value(u));
   }
 };
 
@@ -54,7 +69,7 @@ struct NormaliseColumns {
   }
 };
 
-template <class Act>
+template <class Act, int drops>
 struct NormaliseColumnsBody {
   NormaliseColumns op;
   Act activation;
@@ -63,10 +78,12 @@ struct NormaliseColumnsBody {
   template <class Team>
   HD auto of_batch(const Team& team) const {
     const Matrix& x = op.norm.x;
-    const auto sum = team.sum(x.rows, [&](int r, int c) { return Vec<1>{x(r, c)}; });
+    const auto sum =
+        team.sum(x.rows, [&](int r) { return [&, r](int c) { return Vec<1>{x(r, c)}; }; });
     const auto mean = team.per_column([&](int c) { return Vec<1>{sum(c)[0] / Real(x.rows)}; });
-    const auto squares =
-        team.sum(x.rows, [&](int r, int c) { return Vec<1>{square(x(r, c) - mean(c)[0])}; });
+    const auto squares = team.sum(x.rows, [&](int r) {
+      return [&, r](int c) { return Vec<1>{square(x(r, c) - mean(c)[0])}; };
+    });
     team.columns([&](int c) {
       const auto move = [&](Real& running, Real now) {
         running = (1 - op.momentum) * running + op.momentum * now;
@@ -91,10 +108,12 @@ struct NormaliseColumnsBody {
     const auto statistics = op.training ? of_batch(team) : of_estimates(team);
     team.columns(
         [&](int c) { norm.mean(0, c) = statistics(c)[0], norm.inverse(0, c) = statistics(c)[1]; });
-    const NormEntry<Act> entry{norm, activation};
-    team.each(norm.x.rows, [&](int r, int c) {
-      const auto s = statistics(c);
-      op.y(r, c) = entry.value(r, c, (norm.x(r, c) - s[0]) * s[1]);
+    team.each(norm.x.rows, [&](int r) {
+      const NormRow<Act, drops> row(norm, activation, r);
+      return [&, r, row](int c) {
+        const auto s = statistics(c);
+        op.y(r, c) = row.value(c, (norm.x(r, c) - s[0]) * s[1]);
+      };
     });
   }
 };
@@ -116,7 +135,7 @@ struct NormaliseColumnsGradient {
   }
 };
 
-template <class Act>
+template <class Act, int drops>
 struct NormaliseColumnsGradientBody {
   NormaliseColumnsGradient op;
   Act activation;
@@ -128,21 +147,25 @@ struct NormaliseColumnsGradientBody {
   HD void operator()(const Team& team) const {
     const Norm& norm = op.norm;
     const int rows = norm.x.rows;
-    const NormEntry<Act> entry{norm, activation};
-    const auto sums = team.sum(rows, [&](int r, int c) {
-      const Real x = normal(r, c), g = entry.slope(r, c, x, op.dy(r, c));
-      op.dx(r, c) = g;  // the last pass takes it from here
-      return Vec<2>{g, g * x};
+    const auto sums = team.sum(rows, [&](int r) {
+      const NormRow<Act, drops> row(norm, activation, r);
+      return [&, r, row](int c) {
+        const Real x = normal(r, c), g = row.slope(c, x, op.dy(r, c));
+        op.dx(r, c) = g;  // the last pass takes it from here
+        return Vec<2>{g, g * x};
+      };
     });
     team.columns([&](int c) {
       if (op.dbeta.present()) op.dbeta(0, c) = sums(c)[0];
       if (op.dgamma.present()) op.dgamma(0, c) = sums(c)[1];
     });
     const Real share = op.training ? 1 / Real(rows) : Real(0);
-    team.each(rows, [&](int r, int c) {
-      const auto mean = sums(c);
-      op.dx(r, c) = norm.gamma(0, c) * norm.inverse(0, c) *
-                    (op.dx(r, c) - share * (mean[0] + normal(r, c) * mean[1]));
+    team.each(rows, [&](int r) {
+      return [&, r](int c) {
+        const auto mean = sums(c);
+        op.dx(r, c) = norm.gamma(0, c) * norm.inverse(0, c) *
+                      (op.dx(r, c) - share * (mean[0] + normal(r, c) * mean[1]));
+      };
     });
   }
 };
@@ -158,7 +181,7 @@ struct NormaliseRows {
   }
 };
 
-template <class Act>
+template <class Act, int drops>
 struct NormaliseRowsBody {
   NormaliseRows op;
   Act activation;
@@ -172,8 +195,8 @@ struct NormaliseRowsBody {
         team.sum(n, [&](int c) { return Vec<1>{square(norm.x(r, c) - mean)}; })[0] / Real(n);
     const Real inverse = 1 / std::sqrt(variance + norm.epsilon);
     team.once([&] { norm.mean(r, 0) = mean, norm.inverse(r, 0) = inverse; });
-    const NormEntry<Act> entry{norm, activation};
-    team.each(n, [&](int c) { op.y(r, c) = entry.value(r, c, (norm.x(r, c) - mean) * inverse); });
+    const NormRow<Act, drops> row(norm, activation, r);
+    team.each(n, [&](int c) { op.y(r, c) = row.value(c, (norm.x(r, c) - mean) * inverse); });
   }
 };
 
@@ -192,7 +215,7 @@ struct NormaliseRowsGradient {
   }
 };
 
-template <class Act>
+template <class Act, int drops>
 struct NormaliseRowsGradientBody {
   NormaliseRowsGradient op;
   Act activation;
@@ -203,9 +226,9 @@ struct NormaliseRowsGradientBody {
     const int n = norm.x.columns;
     const Real mean = norm.mean(r, 0), inverse = norm.inverse(r, 0);
     const auto normal = [&](int c) { return (norm.x(r, c) - mean) * inverse; };
-    const NormEntry<Act> entry{norm, activation};
+    const NormRow<Act, drops> row(norm, activation, r);
     const auto sums = team.sum(n, [&](int c) {
-      const Real x = normal(c), g = entry.slope(r, c, x, op.dy(r, c)), d = norm.gamma(0, c) * g;
+      const Real x = normal(c), g = row.slope(c, x, op.dy(r, c)), d = norm.gamma(0, c) * g;
       if (op.slope.present()) op.slope(r, c) = g;
       op.dx(r, c) = d;  // the last pass takes it from here
       return Vec<2>{d, d * x};
@@ -229,9 +252,12 @@ struct SumSlopesBody {
   SumSlopes op;
   template <class Team>
   HD void operator()(const Team& team) const {
-    const auto sums = team.sum(op.x.rows, [&](int r, int c) {
-      const Real g = op.slope(r, c);
-      return Vec<2>{g, g * (op.x(r, c) - op.mean(r, 0)) * op.inverse(r, 0)};
+    const auto sums = team.sum(op.x.rows, [&](int r) {
+      const Real mean = op.mean(r, 0), inverse = op.inverse(r, 0);
+      return [&, r, mean, inverse](int c) {
+        const Real g = op.slope(r, c);
+        return Vec<2>{g, g * (op.x(r, c) - mean) * inverse};
+      };
     });
     team.columns([&](int c) {
       if (op.dbeta.present()) op.dbeta(0, c) = sums(c)[0];

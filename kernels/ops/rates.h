@@ -28,11 +28,13 @@ struct LogTotalsBody {
 ///     a_c - log Σ_c' e^{a_c'} + log_size(b)     with softmax: the datum's rates sum to its size
 ///     a_c + log_size(b)                         without
 ///
-/// log_sum [B,1] keeps the middle term (nothing without softmax).  Lopez et al. (2018), scVI.
+/// With `repeat` = S, row b is of datum b / S.  log_sum [B,1] keeps the middle term (nothing
+/// without softmax).  Lopez et al. (2018), scVI.
 struct Rates {
   Matrix theta, log_size, log_sum, out;
   int parameters = 1;
   bool softmax = true;
+  int repeat = 1;
   void views(auto&& visit) {
     visit(theta, Access::read), visit(log_size, Access::read);
     visit(log_sum, Access::write), visit(out, Access::write);
@@ -52,7 +54,7 @@ struct RatesBody {
                 std::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
       team.once([&] { op.log_sum(r, 0) = log_sum; });
     }
-    const Real log_size = op.log_size(r, 0);
+    const Real log_size = op.log_size(r / op.repeat, 0);
     team.each(n, [&](int c) {
       op.out(r, c * K) = a(c) - log_sum + log_size;
       for (int k = 1; k < K; ++k) op.out(r, c * K + k) = op.theta(r, c * K + k);

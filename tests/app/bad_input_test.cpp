@@ -100,6 +100,7 @@ std::vector<Case> cases() {
       {"empty_batch", with({"--batch", "0"}), 2, "batch"},
       {"unknown_activation", with({"--activation", "rely"}), 2, "rely"},
       {"unknown_likelihood", with({"--likelihood", "poison"}), 2, "poison"},
+      {"draws_for_nothing", {"evaluate", "r", "--information-samples", "9"}, 2, "--information"},
       {"unknown_sigma", with({"--likelihood", "gaussian", "--sigma", "large"}), 2, "large"},
       {"sigma_of_nothing", with({"--likelihood", "gaussian", "--sigma", "fixed:0"}), 2, "fixed:0"},
       {"unknown_schedule", with({"--lr-schedule", "cosinus"}), 2, "cosinus"},

@@ -230,6 +230,50 @@ TEST_F(Trained, evaluate_prints_the_terms_in_nats_with_the_bound_above_the_negat
             7);
 }
 
+TEST_F(Trained, evaluate_takes_the_kl_term_apart) {
+  const Outcome told = run(*folder, {"evaluate", "r", "--information", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  const Json json = Json::parse(told.out), terms = json.at("information");
+  const auto value = [&](const char* term) {
+    EXPECT_GE(terms.at(term).at("standard_error").get<double>(), 0) << term;
+    return terms.at(term).at("value").get<double>();
+  };
+  const double rate = value("rate"), information = value("mutual_information");
+  EXPECT_NEAR(rate, json.at("kl").get<double>(), 1e-5 * rate);  // float32, in two ways
+  EXPECT_NEAR(information + value("aggregate_kl"), rate, 1e-9 * rate);
+  EXPECT_NEAR(information + value("total_correlation") + value("dimension_kl"), rate, 1e-9 * rate);
+  EXPECT_NEAR(terms.at("log_count").get<double>(), std::log(300), 1e-12);
+  EXPECT_EQ(terms.at("samples"), 300);
+  ASSERT_EQ(terms.at("latent_units").size(), 3u);
+  int active = 0;
+  for (const Json& unit : terms.at("latent_units")) {
+    EXPECT_GE(unit.at("kl").at("value").get<double>(), 0);
+    EXPECT_EQ(unit.at("active").get<bool>(),
+              unit.at("mean_variance").at("value").get<double>() > 0.01);
+    active += unit.at("active").get<bool>();
+  }
+  EXPECT_EQ(terms.at("active_units"), active);
+  const std::string text =
+      run(*folder, {"evaluate", "r", "--information", "--information-samples", "20"}).out;
+  for (const char* part :
+       {"20 draws", "300 data", "rate R", "I(x;z)", "log N", "KL(q(z) || p(z))",
+        "total correlation", "dimension-wise KL", "active units", "variance of the mean", "±"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  const std::string help = run(*folder, {"evaluate", "--help"}).out;
+  for (const char* part : {"rate R", "I(x;z)", "KL(q(z) || p(z))", "total correlation",
+                           "dimension-wise KL", "KL of a unit", "active units"})
+    EXPECT_NE(help.find(part), std::string::npos) << part;
+}
+
+TEST(Evaluate, refuses_to_take_apart_a_kl_term_that_is_not_there) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--model", "ae"}, 1)).status, 0);
+  const Outcome told = run(folder, {"evaluate", "r", "--information"});
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.error.find("no posterior"), std::string::npos) << told.error;
+  EXPECT_EQ(told.out, "");
+}
+
 TEST_F(Trained, encode_decode_and_reconstruct_fit_together) {
   const std::string data = "builtin:digits?n=20";
   ASSERT_EQ(run(*folder, {"encode", "r", data, "--out", "z.npy"}).status, 0);

@@ -70,7 +70,9 @@ struct NormCase {
             .activation = activation,
             .mask = mask_of(probability, host.on(memory))};
   }
-  double factor(int r, int c) const { return mask_of(probability, host.noise()).factor(r, c); }
+  double factor(int r, int c) const {
+    return probability > 0 ? mask_of(probability, host.noise()).row(r).factor(c) : 1;
+  }
 };
 
 /// The same in double for n entries that share a mean and a variance, and how far a device may be.
@@ -281,7 +283,7 @@ TEST(DropoutMask, drops_the_share_that_it_should) {
     const DropoutMask mask = mask_of(p, host.noise());
     long dropped = 0;
     for (int r = 0; r < rows; ++r)
-      for (int k = 0; k < columns; ++k) dropped += mask.factor(r, k) == 0;
+      for (int k = 0; k < columns; ++k) dropped += mask.row(r).factor(k) == 0;
     // Five standard deviations of a binomial: one seed in two million fails, and this one is fixed.
     EXPECT_NEAR(dropped, p * rows * columns, 5 * std::sqrt(p * (1 - p) * rows * columns)) << p;
   }

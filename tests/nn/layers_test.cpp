@@ -210,7 +210,7 @@ TEST(Dropout, differs_between_layers_samples_and_from_the_latents_noise) {
   const auto kept = [&](const Noise& noise, int layer) {
     const DropoutMask mask = dropout_mask(0.5, noise, layer);
     std::vector<bool> all;
-    for (int i = 0; i < 400; ++i) all.push_back(mask.factor(i / 40, i % 40) > 0);
+    for (int i = 0; i < 400; ++i) all.push_back(mask.row(i / 40).factor(i % 40) > 0);
     return all;
   };
   EXPECT_EQ(kept(noise, 0), kept(noise, 0));
