@@ -308,7 +308,9 @@ struct Moments {
 template <class T, class Law>
 Moments moments(const Law& law, const std::vector<double>& p, const Nodes& nodes) {
   const double middle = elbo::mean<double>(law, p);
-  Moments m{.mean = middle, .score = std::vector<double>(p.size()), .score_error = m.score};
+  Moments m;
+  m.mean = middle;
+  m.score.resize(p.size()), m.score_error.resize(p.size());
   for (const Node& node : nodes) {
     const double x = T(node.x), log_p = log_prob<T>(law, x, p);
     const double exact = log_prob<double>(law, x, p);
