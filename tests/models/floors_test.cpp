@@ -30,7 +30,7 @@ void train(Model& model, Batches& batches, TrainingOptions options, double rate)
   const long per_epoch = (batches.rows() + options.batch - 1) / options.batch;
   options.rate = Cosine{Real(rate), std::uint64_t(per_epoch * options.epochs)};
   options.rule = Adam{.beta2 = 0.98};
-  Trainer trainer(model, batches, options);
+  Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   for (int e = 0; e < options.epochs; ++e) trainer.epoch();
 }
 
