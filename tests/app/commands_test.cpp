@@ -213,22 +213,33 @@ TEST(Evaluate, refuses_a_part_of_data_that_have_changed) {
   EXPECT_EQ(run(folder, {"evaluate", "r", "--part", "all"}).status, 0);
 }
 
-TEST(Missing, entries_are_counted_before_training_and_in_evaluate) {
+TEST(Missing, entries_are_counted_and_have_no_part_in_training_and_evaluation) {
   const TemporaryFolder folder;
   folder.with("whole.csv", "0.5,0.25\n0.1,0.2\n0.9,1\n");
   folder.with("holes.csv", "0.5,\n0.1,0.2\n?,1\n");
   const std::string line = "2 of 6 entries are missing; they have no part in the likelihood\n";
-  const auto trained = [&](const std::string& data, const std::string& run_folder) {
-    return run(folder, {"train", data, "--hidden", "none", "--latent", "1", "--out", run_folder})
-        .out;
+  const auto trained = [&](const std::string& data, const Words& more) {
+    Words words{"train", data, "--hidden", "none", "--latent", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(folder, words);
   };
-  EXPECT_TRUE(trained("holes.csv", "h").starts_with(line));
-  EXPECT_EQ(trained("whole.csv", "r").find("missing"), std::string::npos);
+  const Outcome holes = trained("holes.csv", {"--out", "h"});
+  EXPECT_EQ(holes.status, 0) << holes.error;
+  EXPECT_TRUE(holes.out.starts_with(line)) << holes.out;
+  EXPECT_EQ(Json::parse(content_of(folder / "h/config.json")).at("input"), "masked");
+  EXPECT_EQ(trained("whole.csv", {"--out", "r", "--input", "masked"}).out.find("missing"),
+            std::string::npos);
   const Outcome told = run(folder, {"evaluate", "r", "--data", "holes.csv"});
   EXPECT_NE(told.out.find(line), std::string::npos) << told.out << told.error;
-  EXPECT_EQ(Json::parse(run(folder, {"evaluate", "r", "--data", "holes.csv", "--json"}).out)
-                .at("missing"),
-            2);
+  const Json json =
+      Json::parse(run(folder, {"evaluate", "r", "--data", "holes.csv", "--json"}).out);
+  EXPECT_EQ(json.at("missing"), 2);
+  EXPECT_TRUE(json.at("elbo").is_number()) << "and finite";
+  // An encoder that was trained on whole data says that it has no place for others.
+  ASSERT_EQ(trained("whole.csv", {"--out", "p"}).status, 0);
+  const Outcome refused = run(folder, {"evaluate", "p", "--data", "holes.csv"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.error.find("--input masked"), std::string::npos) << refused.error;
 }
 
 TEST(Train, takes_a_folder_of_cells) {
