@@ -11,6 +11,7 @@
 
 #include "kernels/math/likelihoods.h"
 #include "kernels/math/philox.h"
+#include "tests/models/long_training.h"
 
 namespace elbo {
 namespace {
@@ -210,6 +211,7 @@ Difference ahead(const Family& of, const Parameters& a, const Family& other,
 }
 
 TEST(Likelihoods, that_drew_the_data_beat_every_rival_on_held_out_data_19_times_of_20) {
+  if (too_long) GTEST_SKIP() << too_long;
   constexpr int size = 2000, trials = 20;
   for (const Family& truth : families()) {
     if (truth.truth.empty()) continue;
