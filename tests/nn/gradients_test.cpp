@@ -144,6 +144,7 @@ TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters_and_bes
       Tensor theta(on.device, {rows, K * columns}, some(rows * K * columns, 10));
       theta.track();
       check_gradients(on, {theta}, [&] { return loss(log_prob(law, x, theta)); });
+      if (IsSkipped()) return;
       for (const int r : {0, 2}) {  // where the missing are
         const std::vector<Real> slope = theta.gradient().read();
         for (int k = 0; k < K; ++k)
