@@ -132,9 +132,9 @@ void check_likelihoods(Ledger& ledger) {
   fixed.tell(ledger, "gaussian, fixed sigma", int(std::size(certified::fixed_gaussian)));
   law("gaussian", Gaussian{}, certified::gaussian);
   law("laplace", Laplace{}, certified::laplace);
-  law("student_t, 1 degree", StudentT{.degrees = 1}, certified::student_t_1);
-  law("student_t, 4 degrees", StudentT{.degrees = 4}, certified::student_t_4);
-  law("student_t, 30 degrees", StudentT{.degrees = 30}, certified::student_t_30);
+  law("student_t, 1 degree", StudentT(1), certified::student_t_1);
+  law("student_t, 4 degrees", StudentT(4), certified::student_t_4);
+  law("student_t, 30 degrees", StudentT(30), certified::student_t_30);
   law("beta", Beta{}, certified::beta);
   law("poisson", Poisson{}, certified::poisson);
   law("negative_binomial", NegativeBinomial{}, certified::negative_binomial);
@@ -216,7 +216,7 @@ void check_total_mass(Ledger& ledger) {
   law("gaussian, fixed sigma", FixedGaussian{2}, {Real(0.5)}, line);
   law("gaussian", Gaussian{}, {Real(0.5), Real(-0.75)}, line);
   law("laplace", Laplace{}, {Real(0.5), Real(0.25)}, line);
-  law("student_t, 4 degrees", StudentT{.degrees = 4}, {Real(0.5), Real(0.25)}, line);
+  law("student_t, 4 degrees", StudentT(4), {Real(0.5), Real(0.25)}, line);
   law("beta", Beta{}, {1, Real(1.25)}, [](Real) { return unit_interval(15); });
   law("poisson", Poisson{}, {3}, counts);
   law("negative_binomial", NegativeBinomial{}, {2, Real(0.5)}, counts);

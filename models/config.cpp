@@ -84,7 +84,7 @@ Observation observation(const ModelConfig& config) {
   if (name == "student_t") {
     require(config.degrees >= 0.1 && config.degrees <= 1e6, "student_t: ", config.degrees,
             " degrees of freedom, expected 0.1 to 1e6");
-    return scaled(StudentT{.degrees = Real(config.degrees)}, "location", "log_scale");
+    return scaled(StudentT(Real(config.degrees)), "location", "log_scale");
   }
   if (name == "beta") return {Beta{}, 2, 0, {"log_alpha", "log_beta"}};
   if (name == "poisson") return {Poisson{}, 1, 0, {"log_rate"}};

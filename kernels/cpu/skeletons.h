@@ -140,13 +140,18 @@ struct Skeletons {
   template <class Law, int K, class F>
   void with(const Observe& op, const Law& law, F&& f) const {
     using Any = ObserveBody<Law, K>;
-    constexpr int evaluation = Any::bias | Any::terms, training = evaluation | Any::score;
+    // With a parameter a feature beside it, it is trained with and without a bias.
+    constexpr bool shared = K < Law::parameters;
+    constexpr int step = Any::terms | Any::score | (shared ? Any::side_score | Any::feature : 0);
+    constexpr int training = step | Any::bias;
+    constexpr int other = shared ? step : Any::bias | Any::terms;
     const int present =
         (op.bias.present() ? Any::bias : 0) | (op.stored.present() ? Any::stored : 0) |
         (op.upstream.present() ? Any::upstream : 0) | (op.score.present() ? Any::score : 0) |
-        (op.side_score.present() ? Any::side_score : 0) | (op.terms.present() ? Any::terms : 0);
+        (op.side_score.present() ? Any::side_score : 0) | (op.terms.present() ? Any::terms : 0) |
+        (op.side.columns > 1 ? Any::feature : 0);
     if (present == training) return f(ObserveBody<Law, K, training>{op, law});
-    if (present == evaluation) return f(ObserveBody<Law, K, evaluation>{op, law});
+    if (present == other) return f(ObserveBody<Law, K, other>{op, law});
     f(Any{op, law});
   }
 

@@ -33,13 +33,23 @@ template <class Law, int K, int known = -1>
 struct ObserveBody {
   static constexpr int width = K;
   static constexpr bool sums = true;
-  enum Part { bias = 1, stored = 2, upstream = 4, score = 8, side_score = 16, terms = 32 };
+  enum Part {
+    bias = 1,
+    stored = 2,
+    upstream = 4,
+    score = 8,
+    side_score = 16,
+    terms = 32,
+    feature = 64  // side is one a scalar
+  };
   Observe op;
   Law law;
 
   HD bool has(Part part, const Matrix& m) const {
     return known < 0 ? m.present() : (known & part) != 0;
   }
+
+  HD bool per_scalar() const { return known < 0 ? op.side.columns > 1 : (known & feature) != 0; }
 
   /// The body within one row: what is the same for all its scalars is worked out once.
   struct Row {
@@ -48,14 +58,14 @@ struct ObserveBody {
     Real weight;
 
     template <class L>
-    HD Real observe(const L& law, int c, Vec<K> v) const {
+    HD Real observe(const L& law, int c, const Vec<K>& v) const {
       const Observe& op = body.op;
       Vec<L::parameters> p;
       for (int k = 0; k < K; ++k) {
         p[k] = body.has(bias, op.bias) ? v[k] + op.bias(0, c * K + k) : v[k];
         if (body.has(stored, op.stored)) op.stored(r, c * K + k) = p[k];
       }
-      if constexpr (K < L::parameters) p[K] = op.side(0, op.side.columns == 1 ? 0 : c);
+      if constexpr (K < L::parameters) p[K] = op.side(0, body.per_scalar() ? c : 0);
       const Real x = op.x(datum, c);
       const bool missing = x != x;
       if (body.has(score, op.score)) {
@@ -69,7 +79,7 @@ struct ObserveBody {
       const Real term = law.log_prob(x, p);
       return missing ? Real(0) : term;
     }
-    HD Real operator()(int c, Vec<K> v) const {
+    HD Real operator()(int c, const Vec<K>& v) const {
       if constexpr (!std::is_same_v<Law, Likelihood>) return observe(body.law, c, v);
       else {
         const bool shared = body.op.side.present();

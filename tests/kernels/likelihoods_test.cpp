@@ -87,9 +87,9 @@ void at_known_points(F&& f) {
   }
   each("Gaussian", Gaussian{.floor = floor_scale}, golden::gaussian);
   each("Laplace", Laplace{.floor = floor_scale}, golden::laplace);
-  each("StudentT of 1", StudentT{.degrees = 1, .floor = floor_scale}, golden::student_t_1);
-  each("StudentT of 4", StudentT{.degrees = 4, .floor = floor_scale}, golden::student_t_4);
-  each("StudentT of 30", StudentT{.degrees = 30, .floor = floor_scale}, golden::student_t_30);
+  each("StudentT of 1", StudentT(1, floor_scale), golden::student_t_1);
+  each("StudentT of 4", StudentT(4, floor_scale), golden::student_t_4);
+  each("StudentT of 30", StudentT(30, floor_scale), golden::student_t_30);
   each("Beta", Beta{}, golden::beta);
   each("Poisson", Poisson{}, golden::poisson);
   each("NegativeBinomial", NegativeBinomial{}, golden::negative_binomial);
@@ -252,8 +252,7 @@ void at_some_parameters(F&& f) {
       call("Gaussian", Gaussian{}, {m, s}, real_line(m, sigma));
       call("Laplace", Laplace{}, {m, s}, real_line(m, scale));
       for (const int nu : {1, 4, 30})
-        call("StudentT", StudentT{.degrees = Real(nu)}, {m, s}, real_line(m, scale),
-             nu == 1 ? infinite : 0);
+        call("StudentT", StudentT(Real(nu)), {m, s}, real_line(m, scale), nu == 1 ? infinite : 0);
     }
   // At β < 1 too much lies within a float's unit of 1, where it has no x.
   for (const double alpha : {0.3, 0.9, 1.0, 2.5, 40.0, 3000.0})
@@ -504,8 +503,7 @@ TYPED_TEST(LikelihoodsIn, student_t_of_many_degrees_of_freedom_is_the_gaussian) 
       const double normal = log_prob<T>(Gaussian{.floor = 0}, x, {1.5, 2 * s});
       // log t - log N = (y⁴ - 2 y² - 1)/(4ν) + …, a term of sixth order over ν² left out.
       const double apart = (std::pow(y, 4) - 2 * y * y - 1) / (4 * nu);
-      EXPECT_NEAR(log_prob<T>(StudentT{.degrees = Real(nu), .floor = 0}, x, {1.5, s}),
-                  normal + apart,
+      EXPECT_NEAR(log_prob<T>(StudentT(Real(nu), 0), x, {1.5, s}), normal + apart,
                   std::pow(std::fabs(y) + 1, 6) / square(nu) + 2 * promised<T>(normal))
           << text(x, {1.5, s});
     }

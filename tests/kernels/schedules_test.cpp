@@ -9,7 +9,8 @@ namespace {
 TEST(Cyclical, rises_over_the_first_half_of_each_cycle_and_then_stays) {
   const Schedule beta = Cyclical{.value = 4, .period = 8};
   const Real cycle[] = {0, 1, 2, 3, 4, 4, 4, 4};
-  for (std::uint64_t step = 0; step < 24; ++step) EXPECT_EQ(at(beta, step), cycle[step % 8]) << step;
+  for (std::uint64_t step = 0; step < 24; ++step)
+    EXPECT_EQ(at(beta, step), cycle[step % 8]) << step;
 }
 
 TEST(Cyclical, rises_over_the_part_that_is_asked_for) {

@@ -156,7 +156,7 @@ const std::vector<Family>& families() {
       {"gaussian", Gaussian{}, {1, 0.5}, {"laplace", "student_t"}, {}},
       {"fixed_gaussian", FixedGaussian{.sigma = 2}, {1}, {"laplace", "student_t"}, {"gaussian"}},
       {"laplace", Laplace{}, {-1, 0.2}, {"gaussian", "student_t"}, {}},
-      {"student_t", StudentT{.degrees = 4}, {0.5, -0.3}, {"gaussian", "laplace"}, {}},
+      {"student_t", StudentT(4), {0.5, -0.3}, {"gaussian", "laplace"}, {}},
       {"beta", Beta{}, {1, 0.3}, {"continuous_bernoulli", "gaussian", "laplace"}, {}},
       {"continuous_bernoulli", ContinuousBernoulli{}, {3}, {"beta", "gaussian", "laplace"}, {}},
       {"bernoulli", Bernoulli{}, {0.4}, {"poisson", "negative_binomial"}, {"categorical_2"}},

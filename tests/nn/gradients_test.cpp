@@ -127,7 +127,7 @@ TEST(Gradients, of_every_likelihood_are_slopes_also_of_shared_parameters_and_bes
       {FixedGaussian{Real(0.3)}, real},
       {Gaussian{}, real},
       {Laplace{}, real},
-      {StudentT{.degrees = 3}, real},
+      {StudentT(3), real},
       {Beta{}, grey},
       {Poisson{}, counts},
       {NegativeBinomial{}, counts},

@@ -171,9 +171,11 @@ TEST(Layers, name_the_shape_they_wanted) {
          [&] { layer_norm(x, row, wide); });
   expect("library_rates: theta is [2,3], expected whole scalars of 2 columns",
          [&] { library_rates(x, 2, tracked); });
-  expect("library_rates: the logarithm of the size is [1,3], expected [2,1], or one row for each so many "
-         "of theta",
-         [&] { library_rates(x, 1, row); });
+  expect(
+      "library_rates: the logarithm of the size is [1,3], expected [2,1], or one row for each so "
+      "many "
+      "of theta",
+      [&] { library_rates(x, 1, row); });
   expect("size_factor_rates: the size is tracked, but it has no gradient",
          [&] { size_factor_rates(x, 3, tracked); });
   expect("log_totals: x is tracked, but this function has no gradient",
