@@ -335,7 +335,7 @@ Device device_named(const std::string& name, const TrainCommand& c) {
 
 TrainingOptions training_options(const TrainCommand& c, long rows) {
   const long batch = std::min<long>(c.batch, rows);
-  const std::uint64_t per_epoch = std::uint64_t((rows + batch - 1) / batch);
+  const std::uint64_t per_epoch = std::uint64_t(rows / batch + (rows % batch > 1));
   const std::uint64_t total = per_epoch * std::uint64_t(c.epochs);
   TrainingOptions options;
   options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;

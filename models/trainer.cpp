@@ -21,8 +21,14 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
   require(options.samples > 0, "trainer: samples is ", options.samples, ", expected at least 1");
   const int batch = int(std::min<long>(options.batch, batches.rows()));
   full_ = make_step(batch);
-  if (const int rest = int(batches.rows() % batch)) last_ = make_step(rest);
+  last_rows_ = last_batch(batches.rows(), batch);
+  if (last_rows_ > 0) last_ = make_step(last_rows_);
   options_.batch = batch;
+}
+
+int Trainer::last_batch(long rows, int batch) {
+  const int rest = int(rows % batch);
+  return rest == 1 && rows > batch ? batch + 1 : rest;
 }
 
 std::unique_ptr<Step> Trainer::make_step(int rows) {
@@ -75,7 +81,7 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   auto last_look = Clock::now();
   const long rows = batches_.rows();
   while (position_ < rows) {
-    const bool whole = rows - position_ >= options_.batch;
+    const bool whole = rows - position_ != last_rows_;
     (whole ? *full_ : *last_)();
     position_ += std::uint32_t(whole ? options_.batch : rows - position_);
     ++step_;

@@ -35,8 +35,9 @@ struct Means {
 
 /// Trains any model: something that maps a batch and how it is run to the terms of the bound.
 ///
-/// The step is recorded and planned once a batch size (the last batch of an epoch may be smaller);
-/// nothing of it passes through the host.
+/// The step is recorded and planned once a batch size: the last batch of an epoch may be smaller,
+/// or larger by a datum that would be left alone, of which a batch norm could make nothing; nothing
+/// of it passes through the host.
 class Trainer {
  public:
   using Function = std::function<Terms(const Tensor& x, const Pass&)>;
@@ -60,6 +61,9 @@ class Trainer {
       };
     fail("trainer: iwae needs a model that encodes, decodes and has a log_likelihood");
   }
+
+  /// The size of an epoch's last batch where it is not `batch`, else 0.
+  static int last_batch(long rows, int batch);
 
   /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred
   /// milliseconds with the data seen in this epoch and their means; if it returns false the epoch
@@ -94,6 +98,7 @@ class Trainer {
   std::size_t terms_ = 0;
   int rows_per_datum_ = 1;  // of the log-likelihood
   std::unique_ptr<Step> full_, last_;
+  int last_rows_ = 0;
   std::uint32_t epoch_ = 0, position_ = 0;
   std::uint64_t step_ = 0;
   bool started_ = false;

@@ -149,6 +149,20 @@ Words ising(double temperature) {
   return words;
 }
 
+/// The NLL of a decoder that ignores its code at its best: every place by its own frequencies.
+double collapsed_nll(const Words& words) {
+  double nll = 0;
+  for (int c = 0; c < words.length; ++c) {
+    std::vector<double> share(std::size_t(words.letters)), logits(share.size());
+    for (std::size_t w = 0; w < words.probability.size(); ++w)
+      share[std::size_t(words.letter(w, c))] += words.probability[w];
+    for (std::size_t a = 0; a < share.size(); ++a) logits[a] = std::log(share[a]) + 3;
+    for (std::size_t a = 0; a < share.size(); ++a)
+      nll -= share[a] * Categorical{words.letters}.log_prob(double(a), logits);
+  }
+  return nll;
+}
+
 /// -Σ p(x) log ∫ N(z; 0, 1) p(x | z) dz of a model with one latent unit, by the trapezoid rule.
 double exact_nll(const Model& model, const Words& words) {
   const double limit = 8, step = 0.01;
@@ -199,6 +213,7 @@ TEST(EntropyFloor, of_sequences_of_eight_letters_is_almost_reached_and_never_pas
   const Words words = dna();
   const double h = words.entropy();
   EXPECT_NEAR(h, 5.3871665516, 1e-9);
+  EXPECT_NEAR(collapsed_nll(words), 7.2843827859, 1e-9);
   const double nll = trained_nll(words, "categorical", 30, 1e-2);
   RecordProperty("gap", std::to_string(nll - h));
   // What one unit and 32 tanh leave, found independently, and what training may leave.
@@ -215,6 +230,7 @@ TEST(EntropyFloor, of_spins_on_a_torus_is_almost_reached_and_never_passed) {
     SCOPED_TRACE("T = " + std::to_string(temperature));
     const Words words = ising(temperature);
     EXPECT_NEAR(words.entropy(), entropy, 1e-9);
+    EXPECT_NEAR(collapsed_nll(words), 11.090354888959125, 1e-9);
     const double nll = trained_nll(words, "bernoulli", 30, 1e-2);
     RecordProperty("gap_" + std::to_string(temperature), std::to_string(nll - entropy));
     EXPECT_GT(nll, entropy);

@@ -60,6 +60,17 @@ TEST(NormedVae, goes_on_from_a_checkpoint_to_the_bit) {
   }
 }
 
+TEST(NormedVae, trains_on_a_datum_more_than_whole_batches) {
+  const Device device = Device::cpu();
+  TrainingOptions of = options();
+  const Dataset data = grey_images(2 * of.batch + 1, 13);
+  Vae vae = normed(device, 1);
+  Batches batches(device, data, 1);
+  Trainer trainer(vae, batches, of);
+  EXPECT_EQ(trainer.epoch().count, data.rows);
+  EXPECT_EQ(trainer.steps(), 2u);
+}
+
 TEST(NormedVae, moves_its_estimates_in_training_alone) {
   const Device device = Device::cpu();
   const Dataset data = grey_images(48, 13);
