@@ -32,7 +32,7 @@ HD bool whole(T x) {
 ///
 ///     log p(x | l) = x l - log(1 + e^l)              ∂l = x - sigmoid(l)
 ///
-/// Any finite l.  For l > 0 both are taken from 1 - x, and near 0 the score from x - ½, so that
+/// |l| ≤ 90.  For l > 0 both are taken from 1 - x, and near 0 the score from x - ½, so that
 /// nothing cancels.
 /// Kingma & Welling, Auto-Encoding Variational Bayes (2014), appendix C.1.
 struct Bernoulli {
@@ -80,7 +80,7 @@ struct Bernoulli {
 ///
 ///     log p(x | l) = x l - log((e^l - 1)/l)          ∂l = x - m(l),  m = 1/(1 - e^-l) - 1/l
 ///
-/// |l| ≤ 1e6.  With a = |l| and distance t = x from the far end (x itself for l < 0, 1 - x for
+/// |l| ≤ 90.  With a = |l| and distance t = x from the far end (x itself for l < 0, 1 - x for
 /// l > 0): log p = -t a + log(a / (1 - e^-a)).  Loaiza-Ganem & Cunningham (2019).
 struct ContinuousBernoulli {
   static constexpr int parameters = 1;
@@ -129,6 +129,8 @@ struct ContinuousBernoulli {
 /// Gaussian with mean m and the known standard deviation σ; any real x.
 ///
 ///     log p(x | m) = -½ (log 2π + 2 log σ + ((x - m)/σ)²)              ∂m = (x - m)/σ²
+///
+/// |x|, |m| ≤ 1e4.  Kingma & Welling (2014), appendix C.2.
 struct FixedGaussian {
   static constexpr int parameters = 1;
   static constexpr const char* data = "finite values";
@@ -160,8 +162,8 @@ struct FixedGaussian {
 ///     v = floor² + e^s        log p(x | m, s) = -½ (log 2π + log v + (x - m)²/v)
 ///     ∂m = (x - m)/v          ∂s = ½ ((x - m)²/v - 1) e^s/v
 ///
-/// Any m, s < 80.  The floor keeps the likelihood bounded where data are constant (a black border
-/// pixel).
+/// |x|, |m| ≤ 1e4, s in [-30, 20].  The floor keeps the likelihood bounded where data are constant
+/// (a black border pixel).  Kingma & Welling (2014), appendix C.2.
 struct Gaussian {
   static constexpr int parameters = 2;
   static constexpr const char* data = "finite values";
@@ -198,7 +200,7 @@ struct Gaussian {
 ///     b = floor + e^s         log p(x | m, s) = -log 2b - |x - m|/b
 ///     ∂m = sign(x - m)/b      ∂s = (|x - m|/b - 1) e^s/b
 ///
-/// Any m, s < 80; ∂m = 0 at x = m.
+/// |x|, |m| ≤ 1e4, s in [-30, 20]; ∂m = 0 at x = m.  Laplace (1774); Kotz et al. (2001).
 struct Laplace {
   static constexpr int parameters = 2;
   static constexpr const char* data = "finite values";
@@ -233,8 +235,8 @@ struct Laplace {
 ///     log p(x | m, s) = log Γ((ν+1)/2) - log Γ(ν/2) - ½ log νπ - log c - ½ (ν+1) log(1 + y²/ν)
 ///     ∂m = (ν+1) y / (ν + y²) / c        ∂s = ν (y² - 1)/(ν + y²) · e^s/c
 ///
-/// ν ≥ 0.1, any m, s < 40.  mean() is m, the median (E[x] exists for ν > 1 only).
-/// Lange, Little & Taylor (1989); as a VAE's decoder: Takahashi et al. (2018).
+/// ν from 1 to 30, |x|, |m| ≤ 1e4, s in [-30, 20].  mean() is m, the median (E[x] exists for ν > 1
+/// only). Lange, Little & Taylor (1989); as a VAE's decoder: Takahashi et al. (2018).
 struct StudentT {
   static constexpr int parameters = 2;
   static constexpr const char* data = "finite values";
@@ -331,7 +333,7 @@ struct Beta {
 ///
 ///     log p(x | η) = x η - e^η - log x!              ∂η = x - e^η
 ///
-/// η in [-80, 14], x to 2e5.  With λ = e^η to more digits than a float has and φ(y) = y - log(1+y):
+/// η in [-20, 12], x to 1e5.  With λ = e^η to more digits than a float has and φ(y) = y - log(1+y):
 /// log p = -λ at 0, else -S(x) - ½ log 2πx - x φ((λ-x)/x), S Stirling's error (Loader 2000).
 struct Poisson {
   static constexpr int parameters = 1;
@@ -367,11 +369,11 @@ struct Poisson {
 ///     log p(x | μ, θ) = log Γ(x+θ) - log Γ(θ) - log x! + θ log θ/(θ+μ) + x log μ/(θ+μ)
 ///     ∂a = θ (x-μ)/(θ+μ)        ∂t = θ (ψ(x+θ) - ψ(θ) + log θ/(θ+μ) + (μ-x)/(θ+μ))
 ///
-/// a in [-20, 14], t in [-12, 17], x to 2e5.  With n = x + θ, u = (x-μ)/(θ+μ), v = -θu/x,
+/// a in [-16, 12.5], t in [-10, 16], x to 2e5.  With n = x + θ, u = (x-μ)/(θ+μ), v = -θu/x,
 /// φ(y) = y - log(1+y) and S Stirling's error, exactly
 ///
-///     log p = -θ log(1 + μ/θ) at 0, else S(n) - S(θ) - S(x) - ½ log 2πx - ½ log(n/θ) - θφ(u) -
-///     xφ(v) ∂t = -θφ(u) + x/2n + θ (S'(n) - S'(θ))
+///     log p = S(n) - S(θ) - S(x) - ½ log 2πx - ½ log(n/θ) - θφ(u) - xφ(v);  -θ log(1 + μ/θ) at 0
+///     ∂t = -θφ(u) + x/2n + θ (S'(n) - S'(θ));  x μ/(θ+μ) - θφ(-μ/(θ+μ)) for x = 0, 1
 ///
 /// where nothing large cancels: no Γ is ever formed, and as θ → ∞ it becomes the Poisson.
 /// (After Loader 2000.)  Anscombe (1950); for counts of genes Lopez et al. (2018).
@@ -426,7 +428,7 @@ struct NegativeBinomial {
 ///     ∂l = -π for x > 0, r - π for x = 0;  r = sigmoid(l - log NB(0)) is the probability that a
 ///     zero was one of the inflation;  ∂a, ∂t = those of NB, times 1 - r for x = 0
 ///
-/// a, t, x as the negative binomial; |l| ≤ 80.  r - π is taken as
+/// a, t, x as the negative binomial; |l| ≤ 40.  r - π is taken as
 /// r (1-π) (1 - NB(0)).  Lambert (1992); for single cells Lopez et al. (2018).
 struct ZeroInflatedNegativeBinomial {
   static constexpr int parameters = 3;
@@ -465,11 +467,12 @@ struct ZeroInflatedNegativeBinomial {
 /// Discretised logistic over x = 0 … L-1 with unit bins and open ends; p = (m, s).
 ///
 ///     mean = ½ (L-1) + h m,  scale c = h e^s,  h the least power of two ≥ L/2 (128 for L = 256)
-///     b± = (x ± ½ - mean)/c        log p = log(sigmoid(b+) - sigmoid(b-));  b+ = ∞ at L-1, b- = -∞
-///     at 0 ∂m = h/c (sigmoid(b-) - sigmoid(-b+)) ∂s = b- sigmoid(b-) - b+ sigmoid(-b+) -
-///     (1/c)/(e^{1/c} - 1), the last term in the interior
+///     b± = (x ± ½ - mean)/c, but b+ = ∞ at L-1 and b- = -∞ at 0
+///     log p = log(sigmoid(b+) - sigmoid(b-))
+///     ∂m = h/c (sigmoid(b-) - sigmoid(-b+))
+///     ∂s = b- sigmoid(b-) - b+ sigmoid(-b+) - [0 < x < L-1] (1/c)/(e^{1/c} - 1)
 ///
-/// |m| ≤ 2, c in [0.01, 1000] bins.  In the interior log p = -softplus(-b+) - softplus(b-) +
+/// |m| ≤ 1.2, c in [0.01, 300] bins.  In the interior log p = -softplus(-b+) - softplus(b-) +
 /// log(1 - e^{-1/c}) exactly.  Salimans et al., PixelCNN++ (2017), equation 2.
 struct DiscretisedLogistic {
   static constexpr int parameters = 2;
@@ -539,9 +542,9 @@ struct DiscretisedLogistic {
 ///     log p(x) = log Σ_j π_j p_j(x)        r_j = π_j p_j(x) / p(x)
 ///     ∂w_j = r_j - π_j                     ∂(m_j, s_j) = r_j times those of component j
 ///
-/// With m the component of the largest r, δ_j = p_j/p_m - 1 and D = Σ π_j δ_j, r_j - π_j is taken
-/// as π_j (δ_j - D)/(1 + D), which keeps its digits where one component explains all.  Salimans et
-/// al., PixelCNN++ (2017).
+/// Components as above.  With m the component of the largest r, δ_j = p_j/p_m - 1 and D = Σ π_j
+/// δ_j, r_j - π_j is taken as π_j (δ_j - D)/(1 + D), which keeps its digits where one component
+/// explains all.  Salimans et al., PixelCNN++ (2017).
 struct DiscretisedLogisticMixture {
   static constexpr const char* data = "whole numbers from 0 to levels - 1";
   static constexpr int most_components = 32;
@@ -640,7 +643,7 @@ struct DiscretisedLogisticMixture {
 ///
 ///     log p(x) = p_x - log Σ_k e^{p_k}          ∂p_k = [k = x] - π_k,  π = softmax(p)
 ///
-/// 1 - π_x is summed from the others.
+/// |p_k| ≤ 30.  1 - π_x is summed from the others.  Bishop (2006), section 4.3.4.
 struct Categorical {
   static constexpr const char* data = "whole numbers from 0 to classes - 1";
   int classes = 4;
