@@ -2,6 +2,7 @@
 // fused as the planner does it and composed as it is recorded.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -312,6 +313,33 @@ TEST(Gradients, of_a_whole_vae_are_slopes_for_every_sigma) {
       for (const Parameter& p : parameters(vae)) weights.push_back(p.tensor);
       check_gradients(on, weights, [&] {
         const Terms terms = vae(x, {.noise = {.seed = 5}});
+        return objective(
+            {{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
+      });
+    }
+}
+
+TEST(Gradients, of_a_whole_scvi_model_are_slopes_for_every_dispersion_and_rate) {
+  for (const Case& on : cases())
+    for (const auto& [likelihood, dispersion, rates] :
+         std::vector<std::array<std::string, 3>>{{"zinb", "feature", "library"},
+                                                 {"zinb", "datum", "size"},
+                                                 {"negative_binomial", "shared", "library"},
+                                                 {"poisson", "feature", "library"}}) {
+      SCOPED_TRACE(likelihood + " " + dispersion + " " + rates);
+      ModelConfig config{.model = "vae", .observed = 5, .hidden = {4}, .latent = 2};
+      config.activation = "tanh", config.norm = "batch", config.dropout = 0.25;
+      config.likelihood = likelihood, config.dispersion = dispersion, config.rates = rates;
+      Initialiser initialiser(3);
+      Vae vae(on.device, config, initialiser);
+      std::vector<Real> counts = some(35, 30, 3, 3);
+      for (Real& x : counts) x = std::floor(x);
+      const Tensor x(on.device, {7, 5}, counts);
+      std::vector<Tensor> weights;
+      for (const Parameter& p : parameters(vae))
+        if (p.trained) weights.push_back(p.tensor);
+      check_gradients(on, weights, [&] {
+        const Terms terms = vae(x, {.training = true, .noise = {.seed = 5}});
         return objective(
             {{terms.log_likelihood, {.factor = -1}}, {terms.kl, {.factor = Real(0.6)}}});
       });
