@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <numbers>
 #include <string>
 
 #include "models/evaluation.h"
+#include "models/vae.h"
 #include "tests/models/long_training.h"
 
 namespace elbo {
@@ -89,6 +91,86 @@ TEST(LinearVae, reaches_the_evidence_of_probabilistic_pca_on_mnist_and_never_exc
     RecordProperty("elbo_" + std::to_string(k), std::to_string(elbo));
     EXPECT_LT(elbo, evidence + 1e-6) << "the evidence is printed with six decimals";
     EXPECT_GT(elbo, evidence - 0.5);
+  }
+}
+
+/// Rate, squared error and -E[log p(x|z)] of the linear VAE that is best where distortion costs
+/// 1 / (2 level) a unit: directions of variance λ above the level are kept, the others dropped.
+///
+///     z ~ N(w x/λ, level/λ), x̂ = w z, w = √(λ - level)     (reverse water-filling)
+struct Best {
+  double rate, squares, distortion;
+};
+Best best_at(const Device& device, double level, double variance) {
+  constexpr int C = 5;
+  constexpr double lambda[C] = {4, 2, 1, 0.5, 0.25};
+  ModelConfig config{.observed = C, .hidden = {}, .latent = C};
+  config.activation = "identity", config.likelihood = "gaussian";
+  Vae vae(device, config);
+  vae.data.likelihood = FixedGaussian{.sigma = Real(std::sqrt(variance))};
+  std::vector<Real> encoder(2 * C * C), spread(2 * C), decoder(C * C);
+  for (int i = 0; i < C; ++i) {
+    const double kept = std::min(level, lambda[i]), w = std::sqrt(lambda[i] - kept);
+    encoder[std::size_t(2 * i * C + i)] = Real(w / lambda[i]);
+    spread[std::size_t(2 * i + 1)] = Real(std::log(kept / lambda[i]));
+    decoder[std::size_t(i * C + i)] = Real(w);
+  }
+  vae.encoder.layers[0].weight.write(encoder), vae.encoder.layers[0].bias.write(spread);
+  vae.decoder.layers[0].weight.write(decoder);
+  vae.decoder.layers[0].bias.write(std::vector<Real>(C));
+  // ±√(5λ_i) e_i have the covariance diag(λ), and ±√5 e_j integrate a quadratic of the noise.
+  std::vector<Real> x, noise;
+  for (int i = 0; i < 2 * C; ++i)
+    for (int j = 0; j < 2 * C; ++j)
+      for (int c = 0; c < C; ++c) {
+        x.push_back(Real(c == i / 2 ? (i % 2 ? -1 : 1) * std::sqrt(5 * lambda[c]) : 0));
+        noise.push_back(Real(c == j / 2 ? (j % 2 ? -1 : 1) * std::sqrt(5.0) : 0));
+      }
+  const int rows = 4 * C * C;
+  const Tensor data(device, {rows, C}, x), given(device, {rows, C}, noise);
+  const Terms terms = vae(data, {.noise = {.given = given.matrix()}});
+  const std::vector<Real> log_p = terms.log_likelihood.read(), kl = terms.kl.read();
+  Best best{};
+  for (int r = 0; r < rows; ++r) best.rate += kl[r] / rows, best.distortion -= log_p[r] / rows;
+  best.squares =
+      2 * variance * (best.distortion - C / 2.0 * std::log(2 * std::numbers::pi * variance));
+  return best;
+}
+
+TEST(LinearVae, at_its_best_for_beta_budget_or_distortion_has_the_known_rate_and_distortion) {
+  constexpr double variance = 0.3, tolerance = 1e-5;
+  constexpr struct {
+    double beta, rate, squares, distortion;
+  } points[] = {{0.5, 4.742799962214703, 0.75, 2.8347606552085236},
+                {1, 3.101092789211817, 1.45, 4.00142732187519},
+                {2, 1.8059592064889038, 2.55, 5.834760655208523},
+                {4, 0.8573992140459633, 4.15, 8.501427321875191},
+                {8, 0.25541281188299536, 6.15, 11.834760655208525}};
+  for (const auto& [name, device] : {std::pair{"cpu", Device::cpu()},
+                                     std::pair{"simt", Device::named("simt", Precision::fp32)}}) {
+    for (const auto& p : points) {
+      SCOPED_TRACE(std::string(name) + ", beta = " + std::to_string(p.beta));
+      const Best best = best_at(device, p.beta * variance, variance);
+      EXPECT_NEAR(best.rate, p.rate, tolerance * std::max(1.0, p.rate));
+      EXPECT_NEAR(best.squares, p.squares, tolerance * p.squares);
+      EXPECT_NEAR(best.distortion, p.distortion, tolerance * p.distortion);
+    }
+    const std::pair<double, double> budgets[] = {{0.5, 5.718425899738046},
+                                                 {1, 3.468400633486263},
+                                                 {2, 1.757314254104858},
+                                                 {3, 1.051845662187967}};
+    for (const auto& [budget, beta] : budgets)
+      EXPECT_NEAR(best_at(device, beta * variance, variance).rate, budget, tolerance * 3);
+    constexpr struct {
+      double squares, level, rate;
+    } bounded[] = {{1.5, 0.31250000000000006, 3.0194488001713062},
+                   {2.5, 0.5833333333333334, 1.8482155219389484},
+                   {4, 1.1250000000000027, 0.9219377351835321}};
+    for (const auto& p : bounded) {
+      const Best best = best_at(device, p.level, variance);
+      EXPECT_NEAR(best.rate, p.rate, tolerance * 3);
+      EXPECT_NEAR(best.squares, p.squares, tolerance * p.squares);
+    }
   }
 }
 
