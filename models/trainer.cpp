@@ -32,7 +32,7 @@ int Trainer::last_batch(long rows, int batch) {
 }
 
 std::unique_ptr<Step> Trainer::make_step(int rows) {
-  return std::make_unique<Step>(batches_.device(), [&] {
+  const auto body = [&] {
     const Tensor x = batches_.next(rows);
     const Noise noise{
         .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
@@ -49,7 +49,8 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     backward(objective(weighted, device_sums_.data()));
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows);
-  });
+  };
+  return std::make_unique<Step>(batches_.device(), body, Program::Plan::fused, options_.tier);
 }
 
 Means Trainer::means() const {
@@ -78,13 +79,16 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
             "; a smaller learning rate may help");
     return means();
   };
+  // A launch is worth many steps, but an interruption must not wait for long.
+  const long at_once = !watch ? 1024 : batches_.device().name().starts_with("cuda") ? 64 : 1;
   auto last_look = Clock::now();
   const long rows = batches_.rows();
   while (position_ < rows) {
-    const bool whole = rows - position_ != last_rows_;
-    (whole ? *full_ : *last_)();
-    position_ += std::uint32_t(whole ? options_.batch : rows - position_);
-    ++step_;
+    const long whole = (rows - position_ - last_rows_) / options_.batch;
+    const int steps = int(std::clamp(whole, 1L, at_once));
+    (whole > 0 ? *full_ : *last_)(steps);
+    position_ += std::uint32_t(whole > 0 ? steps * options_.batch : rows - position_);
+    step_ += std::uint64_t(steps);
     if (watch && position_ < rows && Clock::now() - last_look > std::chrono::milliseconds(200)) {
       const Means now = look();
       last_look = Clock::now();

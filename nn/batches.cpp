@@ -12,12 +12,17 @@ Batches::Batches(Device device, const Dataset& data, std::uint64_t seed)
   require(data.rows < (1L << 31), data.source, ": ", data.rows,
           " rows, at most 2^31 - 1 are handled");
   const bool u8 = data.type == Dataset::Type::u8;
-  const std::size_t bytes = std::size_t(data.rows) * data.columns * (u8 ? 1 : sizeof(float));
-  data_ = std::make_shared<DeviceArray<std::uint8_t>>(device, bytes);
-  data_->write(u8 ? data.bytes.data() : reinterpret_cast<const std::uint8_t*>(data.floats.data()),
-               bytes);
+  const std::size_t bytes = std::size_t(data.columns) * (u8 ? 1 : sizeof(float));
+  const std::size_t stride = (bytes + 15) / 16 * 16;
+  const auto* const from = u8 ? data.bytes.data()
+                              : reinterpret_cast<const std::uint8_t*>(data.floats.data());
+  std::vector<std::uint8_t> padded(std::size_t(data.rows) * stride);
+  for (long r = 0; r < data.rows; ++r)
+    std::copy_n(from + std::size_t(r) * bytes, bytes, &padded[std::size_t(r) * stride]);
+  data_ = std::make_shared<DeviceArray<std::uint8_t>>(device, padded.size());
+  data_->write(padded.data(), padded.size());
   source_ = {u8 ? Source::Type::u8 : Source::Type::f32, data_->data(), data.rows, data.columns,
-             Real(data.scale)};
+             Real(data.scale), std::int64_t(stride)};
   order_ = std::make_shared<DeviceArray<std::uint32_t>>(device, std::size_t(data.rows));
   in_order();
 }

@@ -3,7 +3,8 @@
 
 namespace elbo {
 
-/// A data set in device memory, in its own type: value = scale · stored.
+/// A data set in device memory, in its own type: value = scale · stored.  Rows start 16-byte
+/// aligned, `stride` bytes apart.
 struct Source {
   enum class Type { u8, f32 };
   Type type = Type::f32;
@@ -11,11 +12,14 @@ struct Source {
   std::int64_t rows = 0;
   int columns = 0;
   Real scale = 1;
+  std::int64_t stride = 0;
 
-  HD Real operator()(std::int64_t row, int c) const {
-    const std::int64_t i = row * columns + c;
-    return scale * (type == Type::u8 ? Real(static_cast<const std::uint8_t*>(data)[i])
-                                     : Real(static_cast<const float*>(data)[i]));
+  HD const unsigned char* row(std::int64_t r) const {
+    return static_cast<const unsigned char*>(data) + r * stride;
+  }
+  HD Real operator()(std::int64_t r, int c) const {
+    return scale *
+           (type == Type::u8 ? Real(row(r)[c]) : Real(reinterpret_cast<const float*>(row(r))[c]));
   }
 };
 

@@ -309,12 +309,14 @@ TEST(Entries, agree_with_the_cpu) {
       Gather gather{.source = {.data = memory.put(grey),
                                .rows = rows + 7,
                                .columns = columns,
-                               .scale = Real(1) / 255},
+                               .scale = Real(1) / 255,
+                               .stride = columns},
                     .batch = batch,
                     .out = memory.out(rows, columns)};
       gather.source.type = Source::Type::u8;
       memory.ops().run(gather), keep(gather.out);
       gather.source.type = Source::Type::f32, gather.source.data = memory.put(real);
+      gather.source.stride = 4 * columns;
       gather.batch = {}, gather.out = memory.out(rows, columns);
       memory.ops().run(gather), keep(gather.out);
 
