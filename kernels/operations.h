@@ -9,6 +9,7 @@
 #include "kernels/ops/importance.h"
 #include "kernels/ops/latent.h"
 #include "kernels/ops/normalise.h"
+#include "kernels/ops/observe_rates.h"
 #include "kernels/ops/rates.h"
 #include "kernels/ops/reconstruction.h"
 #include "kernels/ops/reduce.h"
@@ -51,12 +52,22 @@ struct Product {
   }
 };
 
+/// Products one after the other, each one's left factor being what the one before left of the same
+/// rows: a block keeps its rows and goes through all of them.
+struct Chain {
+  static constexpr int most = 4, widest = 256;  // links; columns of each
+  std::vector<Product> links;
+  void views(auto&& visit) {
+    for (Product& link : links) link.views(visit);
+  }
+};
+
 /// Every operation.  A program is a list of these.
 using Operation =
     std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Drop,
                  NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
-                 SumSlopes, LogTotals, Rates, RatesGradient, Transform, Objective, SampleMany,
-                 SampleManyGradient, ImportanceBound, UnitKl, FreeBits, AggregatePosterior,
-                 UpdateAll, ClipScale, Advance>;
+                 SumSlopes, LogTotals, Rates, RatesGradient, ObserveRates, Transform, Chain,
+                 Objective, SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
+                 AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

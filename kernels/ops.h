@@ -39,6 +39,8 @@ struct Ops {
   virtual void run(const LogTotals&) const = 0;
   virtual void run(const Rates&) const = 0;
   virtual void run(const RatesGradient&) const = 0;
+  virtual void run(const ObserveRates&) const = 0;
+  virtual void run(const Chain&) const = 0;
   virtual void run(const Transform&) const = 0;
   virtual void run(const Objective&) const = 0;
   virtual void run(const SampleMany&) const = 0;

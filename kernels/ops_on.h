@@ -14,6 +14,8 @@ namespace elbo {
 ///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
 ///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
 ///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
+///     chain(products)                     whether it runs them at once
+///     narrow()                            whether a column pass works out a product of little depth
 ///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
 ///     clip_scale, advance
 // clang-format on
@@ -55,11 +57,21 @@ struct OpsOn final : Ops {
     on.row_pass(op.out.rows, op.out.columns, DropBody{op});
   }
   void run(const NormaliseColumns& op) const override {
+    if (op.product.present() && !on.narrow()) {
+      NormaliseColumns rest = op;
+      rest.product = {};
+      return run(whole(op.product)), run(rest);
+    }
     on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
       on.column_pass(op.y.columns, NormaliseColumnsBody<Act, drops>{op, act});
     });
   }
   void run(const NormaliseColumnsGradient& op) const override {
+    if (op.product.present() && !on.narrow()) {
+      NormaliseColumnsGradient rest = op;
+      rest.product = {};
+      return run(whole(op.product)), run(rest);
+    }
     on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
       on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act, drops>{op, act});
     });
@@ -85,6 +97,28 @@ struct OpsOn final : Ops {
   }
   void run(const RatesGradient& op) const override {
     on.row_pass(op.out.rows, op.out.columns / op.parameters, RatesGradientBody{op});
+  }
+  void run(const ObserveRates& op) const override {
+    std::visit(
+        [&]<class Law>(const Law& law) {
+          if constexpr (is_of_counts<Law>) {
+            constexpr int K = Law::parameters;
+            const Matrix& theta = op.rates.theta;
+            const auto pass = [&]<class Body>(const Body& body) {
+              on.row_pass(theta.rows, theta.columns / Body::width,
+                          ObserveRatesBody<Body>{op, body});
+            };
+            if constexpr (K > 1)
+              if (op.observe.side.present())
+                return on.template with<Law, K - 1>(op.observe, law, pass);
+            on.template with<Law, K>(op.observe, law, pass);
+          }
+        },
+        op.observe.law);
+  }
+  void run(const Chain& op) const override {
+    if (!on.chain(op))
+      for (const Product& link : op.links) run(link);
   }
   void run(const Transform& op) const override {
     std::visit(
@@ -130,6 +164,12 @@ struct OpsOn final : Ops {
   }
 
  private:
+  static Product whole(const NarrowProduct& p) {
+    Product all{p.a, p.b, p.b_transposed, Store{.in = {}, .out = p.out}};
+    if (p.bias.present())
+      all.epilogue = BiasActivate{.in = {}, .bias = p.bias, .pre = {}, .out = p.out};
+    return all;
+  }
   void observe_wide(const Observe& e) const {
     std::visit(
         [&]<class Law>(const Law& law) {

@@ -50,7 +50,7 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows);
   };
-  return std::make_unique<Step>(batches_.device(), body, Program::Plan::fused, options_.tier);
+  return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier);
 }
 
 Means Trainer::means() const {

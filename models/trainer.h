@@ -25,6 +25,7 @@ struct TrainingOptions {
   Real clip = 0;  // largest norm of all gradients together; 0: not limited
   std::uint64_t seed = 0;
   Tier tier = Tier::graph;  // how a GPU launches the steps (runtime/step.h)
+  Program::Plan plan = Program::Plan::fused;
 };
 
 /// Means over data, in nats per datum, unweighted: elbo = log_likelihood - kl.

@@ -49,12 +49,35 @@ class Planner {
     read_constants();
     hand_on_biases();
     see_through_sums();
+    join_rates();
     attach_epilogues();
+    join_narrow_products();
     attach_updates();
     group_weight_gradients();
     attach_gathers();
     attach_tail();
     drop_leavings();
+  }
+
+  /// Products that follow each other become chains.
+  void chain() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const std::vector<Product> links = links_of(list_[i]);
+      if (links.empty() || links.size() >= std::size_t(Chain::most)) continue;
+      const int left = left_by(links.back());
+      for (int j = i + 1; j < int(list_.size()); ++j) {
+        const Product* const next = std::get_if<Product>(&list_[j]);
+        if (!next || next->a.tensor != left) continue;
+        const std::vector<Product> last = links_of(list_[j]);
+        if (last.empty() || !can_wait(i, j)) break;
+        Chain chain{links};
+        chain.links.push_back(last[0]);
+        for (Product& link : chain.links) one_part(link);
+        list_[j] = chain;
+        erase({i--});
+        break;
+      }
+    }
   }
 
  private:
@@ -266,6 +289,119 @@ class Planner {
     }
   }
 
+  /// Rates, the law of the counts under them, and the gradient through both share a pass.
+  void join_rates() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const Rates* const rates = std::get_if<Rates>(&list_[i]);
+      if (!rates) continue;
+      const int between = rates->out.tensor;
+      const auto all = readers(between);
+      const int j = all.empty() ? 0 : all[0];
+      const Observe* const e = applied<Observe>(j);
+      if (!e || e->in.tensor != between || e->bias.tensor || e->stored.tensor ||
+          !has_rates(e->law) || only_writer(between) != i || !can_wait(i, j))
+        continue;
+      ObserveRates joined{*rates, *e};
+      std::set<int> gone{i};
+      if (e->score.tensor && rates->softmax) {
+        const auto through = gradient_of_rates(*e, *rates);
+        if (!through) continue;
+        const Matrix dtheta = std::get<RatesGradient>(list_[*through]).out;
+        const int score = e->score.tensor;
+        for (Operation& operation : list_)
+          if (auto* const bound = std::get_if<ImportanceBound>(&operation))
+            if (bound->score.tensor == score) bound->score = dtheta;
+        joined.observe.score = dtheta;
+        gone.insert(*through);
+      }
+      const int log_sum = rates->log_sum.tensor;
+      const auto sums = readers(log_sum);
+      if (!kept(log_sum) &&
+          std::all_of(sums.begin(), sums.end(), [&](int reader) { return gone.count(reader); }))
+        joined.rates.log_sum = {};
+      const auto totals = only_writer(rates->log_size.tensor);
+      const auto* const total = totals ? std::get_if<LogTotals>(&list_[*totals]) : nullptr;
+      if (total && total->in.tensor == e->x.tensor && rates->repeat == e->repeat &&
+          !kept(total->out.tensor) && readers(total->out.tensor) == std::vector{i})
+        joined.rates.log_size = {}, gone.insert(*totals);
+      joined.observe.stored = kept(between) || all.size() > 1 ? rates->out : Matrix{};
+      joined.observe.in = joined.rates.out = {};
+      list_[j] = joined;
+      erase(gone);
+      i = -1;
+    }
+  }
+  /// What takes the score through the rates, if nobody else has it but who weighs its rows before.
+  std::optional<int> gradient_of_rates(const Observe& e, const Rates& rates) {
+    std::optional<int> through;
+    if (kept(e.score.tensor)) return through;
+    for (const int r : readers(e.score.tensor)) {
+      const auto* const gradient = std::get_if<RatesGradient>(&list_[r]);
+      const auto* const bound = std::get_if<ImportanceBound>(&list_[r]);
+      const bool fits = gradient && !through && gradient->in.tensor == e.score.tensor &&
+                        gradient->theta.tensor == rates.theta.tensor &&
+                        only_writer(gradient->out.tensor) == r;
+      if (fits) through = r;
+      else if (!bound || through) return std::nullopt;
+    }
+    return through;
+  }
+
+  /// A normalisation works out its own argument, or the gradient that reaches it, if that is a
+  /// product of little depth.
+  void join_narrow_products() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      if (auto* const norm = std::get_if<NormaliseColumns>(&list_[j]); norm && norm->training)
+        j -= join_narrow_product(j, norm->norm.x.tensor, norm->product);
+      if (auto* const norm = std::get_if<NormaliseColumnsGradient>(&list_[j]))
+        j -= join_narrow_product(j, norm->dy.tensor, norm->product);
+    }
+  }
+  int join_narrow_product(int j, int between, NarrowProduct& into) {
+    const auto i = only_writer(between);
+    const Product* const product = i && *i < j ? std::get_if<Product>(&list_[*i]) : nullptr;
+    if (!product || product->depth() > NarrowProduct::most || readers(between)[0] != j ||
+        !can_wait(*i, j))
+      return 0;
+    const auto* const layer = std::get_if<BiasActivate>(&product->epilogue);
+    const auto* const store = std::get_if<Store>(&product->epilogue);
+    if (layer ? !std::holds_alternative<Identity>(layer->activation) : !store || store->accumulate)
+      return 0;
+    into = {product->a, product->b, layer ? layer->bias : Matrix{}, {}, product->b_transposed};
+    erase({*i});
+    return 1;
+  }
+
+  /// The links that an operation is, if it can be part of a chain; a product is one.
+  static std::vector<Product> links_of(const Operation& operation) {
+    if (const auto* const chain = std::get_if<Chain>(&operation)) return chain->links;
+    const Product* const product = std::get_if<Product>(&operation);
+    if (!product || product->gathers() || product->columns() > Chain::widest ||
+        product->depth() > Chain::widest || !left_by(*product))
+      return {};
+    return {*product};
+  }
+  /// What the next link of a chain would take from this one; 0: there cannot be one.
+  static int left_by(const Product& product) {
+    return std::visit(
+        [&]<class E>(const E& e) {
+          constexpr bool forward = requires { e.bias; };
+          if (forward != product.b_transposed) return 0;
+          if constexpr (std::is_same_v<E, Observe>) return 0;
+          else if constexpr (std::is_same_v<E, SampleLatent>) return e.z.tensor;
+          else if constexpr (std::is_same_v<E, Store>) return e.accumulate ? 0 : e.out.tensor;
+          else return e.out.tensor;
+        },
+        product.epilogue);
+  }
+  /// A chain's tile is as wide as its widest link: terms come in one part.
+  void one_part(const Product& link) {
+    const auto* const sample = std::get_if<SampleLatent>(&link.epilogue);
+    if (!sample || !sample->terms.tensor) return;
+    Matrix& terms = program_.tensors.at(sample->terms.tensor)->matrix;
+    terms.columns = 1, terms.stride = padded(1);
+  }
+
   /// A product emits each row's terms in as many parts as it has tiles across.
   void split_terms(int at) {
     Product& product = std::get<Product>(list_[at]);
@@ -440,6 +576,7 @@ class Planner {
 }  // namespace
 
 void fuse(Program& program) { Planner(program).fuse(); }
+void chain(Program& program) { Planner(program).chain(); }
 
 void place(Program& program) {
   constexpr std::size_t alignment = 256;

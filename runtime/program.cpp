@@ -47,7 +47,8 @@ const Matrix& Program::use(const Tensor& t) {
 }
 
 void Program::plan(Plan how) {
-  if (how == Plan::fused) fuse(*this);
+  if (how != Plan::composed) fuse(*this);
+  if (how == Plan::fused) chain(*this);
   place(*this);
 }
 
@@ -131,6 +132,17 @@ struct Describe {
     out << "rates " << size(o.out) << (o.softmax ? " by softmax" : " by size");
   }
   void operator()(const RatesGradient& o) const { out << "gradient of rates " << size(o.out); }
+  void operator()(const ObserveRates& o) const {
+    out << "rates " << size(o.rates.theta) << (o.rates.softmax ? " by softmax, " : " by size, ");
+    (*this)(o.observe);
+  }
+  void operator()(const Chain& o) const {
+    out << "chain:";
+    for (const Product& link : o.links) {
+      out << (&link == o.links.data() ? " " : "; ");
+      (*this)(link);
+    }
+  }
   void operator()(const Transform& o) const {
     out << "transform " << size(o.in) << " to " << size(o.out);
   }

@@ -16,8 +16,9 @@ namespace elbo {
 /// being recorded, else the thread's own, which runs whenever a number of it is read.
 class Program {
  public:
-  /// How a list is run: fused, or operation by operation as it was recorded (for comparison).
-  enum class Plan { fused, composed };
+  /// How a list is run: fused; fused but for chains of products, as a persistent kernel wants it;
+  /// or operation by operation as it was recorded (for comparison).
+  enum class Plan { fused, unchained, composed };
 
   explicit Program(Device device) : device_(std::move(device)) {}
 

@@ -11,6 +11,7 @@ Step::Step(Device device, const std::function<void()>& body, Program::Plan how, 
     body();
   }
   program_.tape.clear();
+  if (tier == Tier::persistent && how == Program::Plan::fused) how = Program::Plan::unchained;
   program_.plan(how);
   if (tier == Tier::graph) return;
   int refused = 0;

@@ -217,6 +217,8 @@ struct Skeletons {
     });
   }
 
+  bool chain(const Chain&) const { return false; }
+  static bool narrow() { return false; }
   void weight_gradients(const WeightGradients&) const;
   void column_sum(const ColumnSum&) const;
   void objective(const Objective&) const;

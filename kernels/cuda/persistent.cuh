@@ -34,6 +34,11 @@ using PhaseWork = std::variant<
     RowPassWork<ImportanceRowBody>, RowPassWork<NormaliseRowsBody<AnyActivation, -1>>,
     RowPassWork<NormaliseRowsGradientBody<AnyActivation, -1>>, RowPassWork<LogTotalsBody>,
     RowPassWork<RatesBody>, RowPassWork<RatesGradientBody>,
+    RowPassWork<ObserveRatesBody<ObserveBody<NegativeBinomial, 1>>>,
+    RowPassWork<ObserveRatesBody<ObserveBody<NegativeBinomial, 2>>>,
+    RowPassWork<ObserveRatesBody<ObserveBody<ZeroInflatedNegativeBinomial, 2>>>,
+    RowPassWork<ObserveRatesBody<ObserveBody<ZeroInflatedNegativeBinomial, 3>>>,
+    RowPassWork<ObserveRatesBody<ObserveBody<Likelihood, 1>>>,
     ColumnPassWork<NormaliseColumnsBody<AnyActivation, -1>>,
     ColumnPassWork<NormaliseColumnsGradientBody<AnyActivation, -1>>, ColumnPassWork<SumSlopesBody>,
     ColumnSumWork, ImportanceBoundWork>;

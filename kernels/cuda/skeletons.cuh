@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "kernels/cuda/aggregate.cuh"
+#include "kernels/cuda/chain.cuh"
 #include "kernels/cuda/persistent.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/update.cuh"
@@ -105,6 +106,25 @@ struct Skeletons {
                                : "this epilogue follows x Wᵀ only; no kernel has it after dy W");
   }
 
+  static bool narrow() { return true; }
+
+  /// Phases are not chained: the blocks that a chain leaves idle cost more than a meeting.
+  bool chain(const Chain& op) const {
+    if (collecting.index() > 0) return false;
+    with_mainloop([&]<class Mainloop>() {
+      ChainWork<Mainloop> work{op.links[0].rows(), int(op.links.size()), {}};
+      for (int i = 0; i < work.count; ++i) {
+        const Product& link = op.links[std::size_t(i)];
+        work.links[i] = {{link.a.data, link.a.stride, link.rows()},
+                         {link.b.data, link.b.stride, link.columns()},
+                         link.depth(),
+                         link_body(link.epilogue)};
+      }
+      run(work);
+    });
+    return true;
+  }
+
   void weight_gradients(const WeightGradients& op) const {
     constexpr std::size_t most = LayerTable::most;
     const std::size_t all = op.layers.size();
@@ -201,6 +221,21 @@ struct Skeletons {
     Launch shape{dim3(unsigned(work.blocks())), dim3(unsigned(Work::threads))};
     shape.shared_bytes = Work::shared_bytes, shape.stream = stream, shape.overlap = overlap;
     launch(work_kernel<Work>, shape, work);
+  }
+  static LinkBody link_body(const Epilogue& epilogue) {
+    return std::visit(
+        []<class E>(const E& e) -> LinkBody {
+          if constexpr (std::is_same_v<E, Observe>)
+            throw std::logic_error("a likelihood is no link of a chain");
+          else if constexpr (requires { e.activation; }) {
+            if constexpr (requires { e.bias; })
+              return BiasActivateBody<AnyActivation>{e, {e.activation}};
+            else return ActivationGradientBody<AnyActivation>{e, {e.activation}};
+          } else if constexpr (requires { e.z; }) return SampleLatentBody{e};
+          else if constexpr (requires { e.q; }) return LatentGradientBody{e};
+          else return StoreBody{e};
+        },
+        epilogue);
   }
   static bool large(const Product& op, int width) {
     return tiling::takes_large(tiling::tiles<tiling::Large>(op.rows(), op.columns(), width));

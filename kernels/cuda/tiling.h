@@ -12,20 +12,22 @@ constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 
 /// A block's part of a product: rows x columns numbers, the depth taken in pieces of `depth_`.
 ///
-/// Four warps of 32x32 numbers each: side by side, or (`slices` = 4) one above the other, each
-/// summing a quarter of every piece's depth.
+/// Warps of 32x32 numbers each: side by side, or (`slices` = 4) one above the other, each summing
+/// a quarter of every piece's depth.
 template <int rows_, int columns_, int depth_, int slices_, int stages_>
 struct Tile {
   static constexpr int rows = rows_, columns = columns_, depth = depth_;
-  static constexpr int slices = slices_, stages = stages_, threads = 128;
-  static constexpr int resident = 3;  // blocks a multiprocessor can hold: ≤ 168 registers a thread
-  static_assert(rows / 32 * (columns / 32) * slices == threads / 32);
+  static constexpr int slices = slices_, stages = stages_;
+  static constexpr int threads = rows / 32 * (columns / 32) * slices * 32;
+  // Blocks a multiprocessor can hold: ≤ 168 registers a thread.
+  static constexpr int resident = threads > 128 ? 1 : 3;
 };
 
 /// Buffers of the operands in flight: more hide more latency, but a double takes twice the room.
 constexpr bool wide = sizeof(Real) == 8;
 using Large = Tile<64, 64, 32, 1, wide ? 2 : 3>;
 using Small = Tile<32, 32, 64, 4, wide ? 2 : 4>;
+using Wide = Tile<32, 256, 32, 1, wide ? 2 : 3>;  // of a chain: whole rows
 
 /// The multiprocessors of an H100: with fewer blocks than that, the large tile would leave some
 /// idle.

@@ -716,11 +716,20 @@ using Likelihood =
 template <class Law>
 concept Narrow = requires { typename std::integral_constant<int, Law::parameters>; };
 
+/// A law whose first parameter is the logarithm of a count's rate.
+template <class Law>
+constexpr bool is_of_counts =
+    std::is_same_v<Law, Poisson> || std::is_same_v<Law, NegativeBinomial> ||
+    std::is_same_v<Law, ZeroInflatedNegativeBinomial>;
+
 HD int parameters_of(const Likelihood& law) {
   return open(law, []<class Law>(const Law& l) {
     if constexpr (Narrow<Law>) return Law::parameters;
     else return l.parameters();
   });
+}
+HD bool has_rates(const Likelihood& law) {
+  return open(law, []<class Law>(const Law&) { return is_of_counts<Law>; });
 }
 HD bool is_narrow(const Likelihood& law) {
   return open(law, []<class Law>(const Law&) { return Narrow<Law>; });

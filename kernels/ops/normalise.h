@@ -18,8 +18,41 @@ struct Norm {
   Activation activation;
   DropoutMask mask;
 
-  void read(auto&& visit) {
-    visit(x, Access::read), visit(gamma, Access::read), visit(beta, Access::read);
+  void read(auto&& visit, Access of_x = Access::read) {
+    visit(x, of_x), visit(gamma, Access::read), visit(beta, Access::read);
+  }
+};
+
+/// A product of so little depth that who needs its numbers, column by column, works them out:
+///
+///     out = a b + bias    (a bᵀ if b_transposed)         a [B,n], n ≤ most;  the bias may be
+///     absent
+struct NarrowProduct {
+  static constexpr int most = 32;
+  Matrix a, b, bias, out;
+  bool b_transposed = false;
+
+  HD bool present() const { return a.columns > 0; }
+  void views(auto&& visit) {
+    visit(a, Access::read), visit(b, Access::read), visit(bias, Access::read);
+  }
+  template <class Team>
+  HD void operator()(const Team& team) const {
+    const auto factors = team.per_column([&](int c) {
+      Vec<most> w{};
+      for (int k = 0; k < most; ++k)
+        if (k < a.columns) w[k] = b_transposed ? b(c, k) : b(k, c);
+      return w;
+    });
+    team.each(a.rows, [&](int r) {
+      return [&, r](int c) {
+        const Vec<most> w = factors(c);
+        Real sum = bias.present() ? bias(0, c) : Real(0);
+        for (int k = 0; k < most; ++k)
+          if (k < a.columns) sum += a(r, k) * w[k];
+        out(r, c) = sum;
+      };
+    });
   }
 };
 
@@ -61,10 +94,13 @@ struct NormaliseColumns {
   Matrix running_mean, running_variance, y;
   Real momentum = Real(0.1);
   bool training = true;
+  NarrowProduct product{};  // where there is one, it makes x
 
   void views(auto&& visit) {
     const Access running = training ? Access::update : Access::read;
-    norm.read(visit), visit(running_mean, running), visit(running_variance, running);
+    norm.read(visit, product.present() ? Access::write : Access::read);
+    product.views(visit), product.out = norm.x;
+    visit(running_mean, running), visit(running_variance, running);
     visit(norm.mean, Access::write), visit(norm.inverse, Access::write), visit(y, Access::write);
   }
 };
@@ -105,6 +141,7 @@ struct NormaliseColumnsBody {
   template <class Team>
   HD void operator()(const Team& team) const {
     const Norm& norm = op.norm;
+    if (op.product.present()) op.product(team);
     const auto statistics = op.training ? of_batch(team) : of_estimates(team);
     team.columns(
         [&](int c) { norm.mean(0, c) = statistics(c)[0], norm.inverse(0, c) = statistics(c)[1]; });
@@ -127,10 +164,12 @@ struct NormaliseColumnsGradient {
   Norm norm;
   Matrix dy, dx, dgamma, dbeta;  // the last two may be absent
   bool training = true;
+  NarrowProduct product{};  // where there is one, it makes dy
 
   void views(auto&& visit) {
     norm.read(visit), visit(norm.mean, Access::read), visit(norm.inverse, Access::read);
-    visit(dy, Access::read), visit(dx, Access::write);
+    visit(dy, product.present() ? Access::write : Access::read), visit(dx, Access::write);
+    product.views(visit), product.out = dy;
     visit(dgamma, Access::write), visit(dbeta, Access::write);
   }
 };
@@ -147,6 +186,7 @@ struct NormaliseColumnsGradientBody {
   HD void operator()(const Team& team) const {
     const Norm& norm = op.norm;
     const int rows = norm.x.rows;
+    if (op.product.present()) op.product(team);
     const auto sums = team.sum(rows, [&](int r) {
       const NormRow<Act, drops> row(norm, activation, r);
       return [&, r, row](int c) {

@@ -10,15 +10,21 @@ struct LogTotals {
   void views(auto&& visit) { visit(in, Access::read), visit(out, Access::write); }
 };
 
+template <class Team>
+HD Real log_total(const Matrix& in, int r, const Team& team) {
+  const Real total = team.sum(in.columns, [&](int c) {
+    const Real x = in(r, c);
+    return Vec<1>{x == x ? x : Real(0)};
+  })[0];
+  return total == 0 ? Real(0) : std::log(total);
+}
+
 struct LogTotalsBody {
   LogTotals op;
   template <class Team>
   HD void operator()(int r, const Team& team) const {
-    const Real total = team.sum(op.in.columns, [&](int c) {
-      const Real x = op.in(r, c);
-      return Vec<1>{x == x ? x : Real(0)};
-    })[0];
-    team.once([&] { op.out(r, 0) = total == 0 ? Real(0) : std::log(total); });
+    const Real total = log_total(op.in, r, team);
+    team.once([&] { op.out(r, 0) = total; });
   }
 };
 

@@ -19,7 +19,8 @@ Trained train(const Device& device, const ModelConfig& config, TrainingOptions o
   const Dataset data = grey_images(85, config.observed);  // 5 batches of 16 and one of 5
   Model model(device, config, 1);
   Batches batches(device, data, 3);
-  options.batch = 16, options.tier = tier, options.rate = Constant{Real(1e-2)};
+  options.batch = 16, options.tier = tier, options.plan = Program::Plan::unchained;
+  options.rate = Constant{Real(1e-2)};
   Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   simt::clear_launches();
   Trained trained;

@@ -1,0 +1,172 @@
+// Every fused kernel against its composed definition, in whole steps of odd sizes, and how many
+// launches the steps of the benchmarks take.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/simt/executor.h"
+#include "models/trainer.h"
+#include "tests/runtime/grey_images.h"
+
+namespace elbo {
+namespace {
+
+/// Counts, a quarter of them not 0.
+Dataset counts(long rows, int columns) {
+  Dataset data = grey_images(rows, columns);
+  data.scale = 1;
+  for (std::uint8_t& byte : data.bytes) byte = byte < 192 ? 0 : std::uint8_t(byte % 7);
+  return data;
+}
+
+struct Kind {
+  const char* name;
+  ModelConfig config;
+  Bound bound = Bound::elbo;
+  int samples = 1;
+};
+ModelConfig scvi(const char* likelihood) {
+  return {.hidden = {32},
+          .latent = 4,
+          .norm = "batch",
+          .dropout = 0.1,
+          .likelihood = likelihood,
+          .rates = "library"};
+}
+std::vector<Kind> kinds() {
+  std::vector<Kind> all = {
+      {"vae", {.hidden = {40}, .latent = 3}},
+      {"wide vae", {.hidden = {260}, .latent = 20, .activation = "gelu"}},
+      {"deep vae", {.hidden = {33, 20}, .latent = 5, .activation = "tanh"}},
+      {"autoencoder", {.model = "ae", .hidden = {40}, .latent = 3, .likelihood = "gaussian"}},
+      {"gaussian", {.hidden = {40}, .latent = 3, .likelihood = "gaussian", .sigma = "feature"}},
+      {"importance weighted", {.hidden = {33, 20}, .latent = 5}, Bound::iwae, 3},
+      {"weighted, normalised", {.hidden = {33}, .latent = 5, .norm = "layer"}, Bound::iwae, 2},
+      {"negative binomial", scvi("negative_binomial")},
+      {"zinb", scvi("zinb")},
+      {"poisson", scvi("poisson")},
+      {"weighted counts", scvi("zinb"), Bound::iwae, 3}};
+  all[8].config.dispersion = "datum";
+  all[9].config.rates = "size";
+  return all;
+}
+
+/// The means of a step, and all gradients: plain gradient descent keeps them as its first moment.
+struct Outcome {
+  std::vector<double> means;
+  std::vector<std::vector<Real>> gradients;
+  std::vector<std::string> names;
+};
+Outcome outcome(const Device& device, const Kind& kind, const Dataset& data, Program::Plan plan) {
+  ModelConfig config = kind.config;
+  config.observed = data.columns, config.total = 100;
+  Model model(device, config, 1);
+  Batches batches(device, data, 3);
+  const TrainingOptions options{.batch = int(data.rows),
+                                .bound = kind.bound,
+                                .samples = kind.samples,
+                                .rule = Sgd{},
+                                .plan = plan};
+  Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+  const Means means = trainer.epoch();
+  Outcome all{{means.log_likelihood, means.kl, means.bound.value_or(0)}, {}, {}};
+  for (std::size_t i = 0; i < model.parameters().size(); ++i)
+    if (model.parameters()[i].trained) {
+      all.gradients.push_back(trainer.optimizer().first_moment(i).read());
+      all.names.push_back(model.parameters()[i].name);
+    }
+  return all;
+}
+
+/// Rounding reaches a gradient through a few sums of up to 1000 numbers and a few layers, each of
+/// which may magnify it by their condition: √ε of the largest gradient leaves a factor of 3000 for
+/// that, and is far below what a term that is missing or counted twice would change.
+void expect_alike(const Outcome& fused, const Outcome& composed) {
+  const double allowed = std::sqrt(std::numeric_limits<Real>::epsilon());
+  for (std::size_t i = 0; i < fused.means.size(); ++i)
+    EXPECT_NEAR(fused.means[i], composed.means[i],
+                allowed * std::max(1.0, std::abs(composed.means[i])));
+  ASSERT_EQ(fused.gradients.size(), composed.gradients.size());
+  double largest = 0;  // of all: the gradient of a bias before a batch norm is 0 but for rounding
+  for (const auto& gradient : composed.gradients)
+    for (const Real g : gradient) largest = std::max(largest, std::abs(double(g)));
+  EXPECT_GT(largest, 0);
+  for (std::size_t p = 0; p < fused.gradients.size(); ++p)
+    for (std::size_t i = 0; i < fused.gradients[p].size(); ++i)
+      ASSERT_NEAR(fused.gradients[p][i], composed.gradients[p][i], allowed * largest)
+          << fused.names[p] << ' ' << i;
+}
+
+TEST(Fusions, change_no_gradient_in_odd_sizes) {
+  for (const Device& device : {Device::cpu(), Device::simt()})
+    for (const Kind& kind : kinds())
+      for (const int batch : {1, 37, 301})
+        for (const int features : {1, 33, 785}) {
+          if (batch == 1 && kind.config.norm == "batch") continue;  // has no variance
+          // A row's softmax over one gene is 1 whatever its logarithm: no gradient.
+          if (features == 1 && kind.config.rates == "library") continue;
+          // The largest sizes of the deepest models add minutes and no edge.
+          if (batch * features * kind.samples > 301 * 785) continue;
+          SCOPED_TRACE(testing::Message() << kind.name << " " << batch << " x " << features
+                                          << " on " << device.name());
+          const bool of_counts = kind.config.rates != "plain";
+          const Dataset data = of_counts ? counts(batch, features) : grey_images(batch, features);
+          expect_alike(outcome(device, kind, data, Program::Plan::fused),
+                       outcome(device, kind, data, Program::Plan::composed));
+        }
+}
+
+TEST(Fusions, read_data_of_both_types_to_the_same_bits) {
+  for (const Precision precision : {Precision::fp32, Precision::tf32})
+    for (const int features : {1, 33, 785}) {
+      Dataset bytes = grey_images(37, features);
+      bytes.scale = 1 / 256.f;  // exact, as is every byte times it
+      Dataset floats = bytes;
+      floats.type = Dataset::Type::f32, floats.scale = 1;
+      floats.bytes.clear();
+      for (const std::uint8_t byte : bytes.bytes) floats.floats.push_back(byte / 256.f);
+      const Kind kind{"gaussian", {.hidden = {40}, .latent = 3, .likelihood = "gaussian"}};
+      const Device device = Device::simt(precision);
+      const Outcome a = outcome(device, kind, bytes, Program::Plan::fused),
+                    b = outcome(device, kind, floats, Program::Plan::fused);
+      EXPECT_EQ(a.means, b.means);
+      EXPECT_EQ(a.gradients, b.gradients);
+    }
+}
+
+TEST(Fusions, launch_few_kernels_a_step_in_the_cases_of_the_benchmarks) {
+  struct Case {
+    int number, batch, observed, most;
+    ModelConfig config;
+    Bound bound = Bound::elbo;
+    int samples = 1;
+  };
+  ModelConfig nb = scvi("negative_binomial"), zinb = scvi("zinb");
+  nb.hidden = zinb.hidden = {128}, nb.latent = zinb.latent = 10;
+  const ModelConfig deep{.hidden = {200, 200}, .latent = 50, .activation = "tanh"};
+  // The plan depends on the model's shape alone; fewer genes and data than the benchmarks' suffice,
+  // as long as a row has as many tiles.
+  for (const Case& c : std::vector<Case>{{1, 128, 784, 8, {.hidden = {400}, .latent = 20}},
+                                         {3, 20, 784, 12, deep},
+                                         {4, 20, 784, 12, deep, Bound::iwae, 5},
+                                         {5, 128, 500, 12, nb},
+                                         {6, 256, 500, 12, zinb},
+                                         {7, 128, 2000, 12, nb}}) {
+    const Device device = Device::simt(Precision::tf32);
+    ModelConfig config = c.config;
+    config.observed = c.observed, config.total = 100;
+    const Dataset data =
+        c.config.rates == "plain" ? grey_images(c.batch, c.observed) : counts(c.batch, c.observed);
+    Model model(device, config, 1);
+    Batches batches(device, data, 3);
+    const TrainingOptions options{.batch = c.batch, .bound = c.bound, .samples = c.samples};
+    Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+    simt::clear_launches();
+    trainer.epoch();
+    EXPECT_LE(simt::launches().size(), std::size_t(c.most)) << "case " << c.number << '\n'
+                                                            << trainer.program().describe();
+  }
+}
+
+}  // namespace
+}  // namespace elbo
