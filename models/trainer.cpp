@@ -82,8 +82,10 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   const long rows = batches_.rows();
   while (position_ < rows) {
     const bool whole = rows - position_ != last_rows_;
+    const long taken = whole ? options_.batch : rows - position_;
+    batches_.provide(position_, taken);
     (whole ? *full_ : *last_)();
-    position_ += std::uint32_t(whole ? options_.batch : rows - position_);
+    position_ += std::uint32_t(taken);
     ++step_;
     if (watch && position_ < rows && Clock::now() - last_look > std::chrono::milliseconds(200)) {
       const Means now = look();
