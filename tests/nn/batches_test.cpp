@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
+#include <utility>
 
 #include "nn/functions.h"
 #include "runtime/error.h"
@@ -60,8 +60,18 @@ double count(long r, int c) {
   return r % 9 == 3 || (r > 60 && r < 70 && c % 2) ? double(c % 200 + 1) : 0;
 }
 
-std::vector<Real> as_real(const std::vector<float>& values) {
-  return {values.begin(), values.end()};
+std::vector<Device> devices() {
+  std::vector<Device> all{Device::cpu(), Device::simt()};
+  if (cuda_devices() > 0) all.push_back(Device::cuda(0, Precision::fp32));
+  return all;
+}
+
+/// As a device works them out.
+std::vector<Real> values_of(Dataset data) {
+  const Real scale = std::exchange(data.scale, 1.f);
+  std::vector<Real> all;
+  for (const float stored : data.values()) all.push_back(scale * Real(stored));
+  return all;
 }
 
 TEST(Rows, have_the_narrowest_type_on_the_device_that_holds_them_exactly) {
@@ -95,13 +105,13 @@ TEST(Batches, hold_the_values_of_data_of_any_type) {
                           lists(90, 300, count),
                           lists(20, 70, [](long r, int c) { return r == 7 ? c * 300. : 0; }),
                           lists(4, 65537, [](long r, int c) { return c % 999 == r ? c / 2. : 0; })};
-  for (const Device& device : {Device::cpu(), Device::simt()})
+  for (const Device& device : devices())
     for (const Dataset& data : sets) {
       SCOPED_TRACE(device.name() + ", " + data.source);
       Batches batches(device, data, 0);
       EXPECT_FALSE(batches.streamed());
       const Tensor x = batches.next(int(data.rows));
-      EXPECT_EQ(x.read(), as_real(data.values()));
+      EXPECT_EQ(x.read(), values_of(data));
     }
 }
 
@@ -167,14 +177,14 @@ const std::vector<Streamed>& streamed_sets() {
 }
 
 TEST(StreamedBatches, bring_every_datum_once_with_its_values_and_its_noise) {
-  for (const Device& device : {Device::cpu(), Device::simt()})
+  for (const Device& device : devices())
     for (const auto& [data, memory] : streamed_sets()) {
       SCOPED_TRACE(
           device.name() + ", " + data.source + ", " + std::to_string(memory) + " of " +
           std::to_string(RowFormat(data).bytes(double(data.rows), double(data.indices.size()))));
       Batches whole(device, data, 5), streamed(device, data, 5, memory);
       ASSERT_EQ(streamed.streamed(), memory);
-      EXPECT_EQ(epoch_of(streamed, 5).x, as_real(data.values())) << "in order";
+      EXPECT_EQ(epoch_of(streamed, 5).x, values_of(data)) << "in order";
       std::vector<Real> before;
       for (const std::uint32_t epoch : {0u, 1u}) {
         whole.shuffle(epoch, 0, 0), streamed.shuffle(epoch, 0, 0);
