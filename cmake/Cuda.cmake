@@ -32,6 +32,7 @@ function(elbo_compile_cuda target)
   list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/runtime/backend_no_cuda.cpp)
   set_property(TARGET ${target} PROPERTY SOURCES ${sources})
   target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/ops_cuda.cu
+                                   ${PROJECT_SOURCE_DIR}/kernels/persistent_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/runtime/backend_cuda.cu)
   target_compile_definitions(${target} PUBLIC ELBO_HAS_CUDA)
   target_compile_options(${target} PRIVATE

@@ -22,7 +22,8 @@ set(elbo_simt_options -fno-strict-aliasing -fstack-clash-protection -Wno-psabi)
 set(elbo_race_options -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -g)
 
 function(elbo_compile_simt target)
-  set(kernel_sources ${PROJECT_SOURCE_DIR}/kernels/ops_simt.cpp)
+  set(kernel_sources ${PROJECT_SOURCE_DIR}/kernels/ops_simt.cpp
+                     ${PROJECT_SOURCE_DIR}/kernels/persistent_simt.cpp)
   set_property(SOURCE ${kernel_sources} TARGET_DIRECTORY ${target} APPEND PROPERTY COMPILE_OPTIONS
     ${elbo_simt_options} $<$<BOOL:${ELBO_RACE}>:${elbo_race_options}>)
   if(NOT ELBO_RACE)

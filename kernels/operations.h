@@ -31,17 +31,22 @@ struct Apply {
 };
 
 /// a b (forward: x Wᵀ, b_transposed;  backward: dy W), and then an epilogue that takes the numbers
-/// instead of reading its `in`.  a [M,N']  b [N',N], or b [N,N'] if b_transposed.
+/// instead of reading its `in`.  a [M,N']  b [N',N], or b [N,N'] if b_transposed.  With a gather,
+/// a is gather.out: the product takes it from the data set, and leaves it there for others.
 struct Product {
   Matrix a, b;
   bool b_transposed = false;
   Epilogue epilogue;
+  Gather gather{};
+
+  bool gathers() const { return gather.source.data != nullptr; }
 
   int rows() const { return a.rows; }
   int columns() const { return b_transposed ? b.rows : b.columns; }
   int depth() const { return a.columns; }
   void views(auto&& visit) {
-    visit(a, Access::read), visit(b, Access::read);
+    visit(a, gathers() ? Access::write : Access::read), visit(b, Access::read);
+    if (gathers()) gather.out = a;
     std::visit([&](auto& e) { e.views(visit); }, epilogue);
   }
 };

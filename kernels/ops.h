@@ -8,6 +8,17 @@ namespace elbo {
 /// The numbers that the products multiply; sums, losses and weights stay in Real.
 enum class Precision { fp32, tf32, bf16 };
 
+/// A step's operations as one launch that runs them many times (kernels/cuda/persistent.cuh).
+struct Phases {
+  virtual ~Phases() = default;
+  /// What the launch needs in device memory.
+  virtual const void* data() const = 0;
+  virtual std::size_t bytes() const = 0;
+  /// Runs the step so many times.  `table` holds those bytes, `arrived` is a counter that was 0
+  /// before the first call; both lie on the device, and are this step's alone.
+  virtual void run(const void* table, unsigned* arrived, int steps) = 0;
+};
+
 /// Every operation of the library on one device, in the order of its calls.
 struct Ops {
   virtual ~Ops() = default;
@@ -39,6 +50,10 @@ struct Ops {
   virtual void run(const UpdateAll&) const = 0;
   virtual void run(const ClipScale&) const = 0;
   virtual void run(const Advance&) const = 0;
+
+  /// Null where the device knows no such launch, or an operation cannot be part of it: the first
+  /// such is then `refused`.
+  virtual std::unique_ptr<Phases> phases(const std::vector<Operation>&, int& refused) const = 0;
 
   /// How many partial sums a row's terms come in when the epilogue of such a product emits them.
   virtual int term_columns(const Product&) const = 0;

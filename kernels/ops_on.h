@@ -120,6 +120,18 @@ struct OpsOn final : Ops {
     body_of(op.epilogue, [&](const auto& body) { tiles = on.column_tiles(op, body.width); });
     return tiles;
   }
+  std::unique_ptr<Phases> phases(const std::vector<Operation>& step, int& refused) const override {
+    refused = 0;
+    if constexpr (requires { on.phases([](const Device&) {}); })
+      return on.phases([&](const Device& noting) {
+        const OpsOn ops(noting);
+        for (; refused < int(step.size()); ++refused) {
+          std::visit([&](const auto& o) { ops.run(o); }, step[refused]);
+          if (!noting.complete()) return;
+        }
+      });
+    else return nullptr;
+  }
 
  private:
   void observe_wide(const Observe& e) const {

@@ -12,6 +12,7 @@ struct StepState {
   std::uint64_t step = 0;      // steps taken since the start of training
   std::uint32_t epoch = 0;     // passes over the data begun before this one
   std::uint32_t position = 0;  // data of this epoch already used
+  std::uint32_t blocks = 0;    // of the step's last kernel that have ended (0 between two steps)
 };
 
 /// Which data the rows of a mini-batch are: row r is datum order[position + r / samples].

@@ -32,7 +32,7 @@ int Trainer::last_batch(long rows, int batch) {
 }
 
 std::unique_ptr<Step> Trainer::make_step(int rows) {
-  return std::make_unique<Step>(batches_.device(), [&] {
+  const auto body = [&] {
     const Tensor x = batches_.next(rows);
     const Noise noise{
         .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
@@ -49,7 +49,8 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     backward(objective(weighted, device_sums_.data()));
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows);
-  });
+  };
+  return std::make_unique<Step>(batches_.device(), body, Program::Plan::fused, options_.tier);
 }
 
 Means Trainer::means() const {
@@ -78,15 +79,18 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
             "; a smaller learning rate may help");
     return means();
   };
+  // A launch is worth many steps, but an interruption must not wait for long.
+  const long at_once = !watch ? 1024 : batches_.device().name().starts_with("cuda") ? 64 : 1;
   auto last_look = Clock::now();
   const long rows = batches_.rows();
   while (position_ < rows) {
-    const bool whole = rows - position_ != last_rows_;
-    const long taken = whole ? options_.batch : rows - position_;
-    batches_.provide(position_, taken);
-    (whole ? *full_ : *last_)();
-    position_ += std::uint32_t(taken);
-    ++step_;
+    const long whole = (rows - position_ - last_rows_) / options_.batch;
+    const long each = whole > 0 ? options_.batch : rows - position_;
+    const long there = batches_.provide(position_, each) / each;
+    const int steps = int(std::clamp(whole, 1L, std::min(at_once, there)));
+    (whole > 0 ? *full_ : *last_)(steps);
+    position_ += std::uint32_t(steps * each);
+    step_ += std::uint64_t(steps);
     if (watch && position_ < rows && Clock::now() - last_look > std::chrono::milliseconds(200)) {
       const Means now = look();
       last_look = Clock::now();

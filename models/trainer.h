@@ -24,6 +24,7 @@ struct TrainingOptions {
   UpdateRule rule = Adam{};
   Real clip = 0;  // largest norm of all gradients together; 0: not limited
   std::uint64_t seed = 0;
+  Tier tier = Tier::graph;  // how a GPU launches the steps (runtime/step.h)
 };
 
 /// Means over data, in nats per datum, unweighted: elbo = log_likelihood - kl.

@@ -37,9 +37,10 @@ class Batches {
   /// The data in their own order, from `position`.
   void in_order(std::uint32_t position = 0);
 
-  /// Before a step that takes the `rows` data from `position` of the order on.
-  void provide(long position, long rows) const {
-    if (chunks_) chunks_->provide(position, rows);
+  /// Before steps that take data from `position` of the order on: how many of them are there, at
+  /// least `rows`.
+  long provide(long position, long rows) const {
+    return chunks_ ? chunks_->provide(position, rows) : source_.rows - position;
   }
 
   /// Records the gathering of the next `rows` data as [rows, columns].

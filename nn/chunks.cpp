@@ -130,7 +130,7 @@ void Chunks::finish_loading() {
   there_[chunk % 2] = chunk;
 }
 
-void Chunks::provide(long first, long count) {
+long Chunks::provide(long first, long count) {
   const auto chunk_of = [this](long place) {
     return std::upper_bound(chunk_starts_.begin(), chunk_starts_.end(), place) -
            chunk_starts_.begin() - 1;
@@ -146,6 +146,7 @@ void Chunks::provide(long first, long count) {
     finish_loading();
     load(next);
   }
+  return chunk_starts_[to + 1] - first;
 }
 
 }  // namespace elbo

@@ -28,8 +28,8 @@ class Chunks {
   void in_order(std::uint32_t* order);
 
   /// Sees to it that the data at the places first ... first + count - 1 of the order are in memory
-  /// for what is enqueued next, and that those behind them come.
-  void provide(long first, long count);
+  /// for what is enqueued next, and that those behind them come.  How many are, from `first` on.
+  long provide(long first, long count);
 
  private:
   long rows_of(std::uint32_t block) const;

@@ -24,9 +24,14 @@ std::vector<Use> uses(Operation& operation) {
   return all;
 }
 
+bool moves_counters(const Operation& operation) {
+  const auto* const last = std::get_if<WeightGradients>(&operation);
+  return std::holds_alternative<Advance>(operation) || (last && last->tail.advance.state);
+}
+
 bool conflict(Operation& a, Operation& b) {
   // Everything may read the counters, so nothing moves across their change.
-  if (std::holds_alternative<Advance>(a) || std::holds_alternative<Advance>(b)) return true;
+  if (moves_counters(a) || moves_counters(b)) return true;
   const auto of_b = uses(b);
   for (const Use& x : uses(a))
     for (const Use& y : of_b)
@@ -47,6 +52,8 @@ class Planner {
     attach_epilogues();
     attach_updates();
     group_weight_gradients();
+    attach_gathers();
+    attach_tail();
     drop_leavings();
   }
 
@@ -115,7 +122,7 @@ class Planner {
     join_weights();
   }
 
-  /// The importance weights come with the bound.
+  /// The importance weights come with the bound, and the weighed scores with them.
   void join_weights() {
     for (int j = 0; j < int(list_.size()); ++j) {
       const auto* const later = std::get_if<ImportanceBound>(&list_[j]);
@@ -132,6 +139,29 @@ class Planner {
         break;
       }
     }
+    for (int j = 0; j < int(list_.size()); ++j) j -= weigh_scores(j);
+  }
+
+  /// Scores that wait for importance weights are worked out beside the likelihood as well, and
+  /// weighed by the operation that makes the weights.
+  int weigh_scores(int j) {
+    const Observe* const later = applied<Observe>(j);
+    if (!later || later->terms.tensor || !later->score.tensor || !is_narrow(later->law)) return 0;
+    const auto writer = only_writer(later->upstream.tensor);
+    auto* const bound = writer ? std::get_if<ImportanceBound>(&list_[*writer]) : nullptr;
+    if (!bound || bound->score.tensor || only_writer(later->score.tensor) != j) return 0;
+    for (int i = 0; i < *writer; ++i) {
+      Observe* const first = applied<Observe>(i);
+      if (!first || first->score.tensor || first->in.tensor != later->in.tensor ||
+          first->x.tensor != later->x.tensor || first->side.tensor != later->side.tensor)
+        continue;
+      first->score = bound->score = later->score;
+      first->side_score = bound->side_score = later->side_score;
+      first->scale = {};
+      erase({j});
+      return 1;
+    }
+    return 0;
   }
 
   void read_constants() {
@@ -269,6 +299,7 @@ class Planner {
       if (!std::holds_alternative<UpdateAll>(list_[j])) continue;
       std::vector<Update> rest;
       std::set<int> moved;
+      WeightGradients rows;
       const std::vector<Update> updates = std::get<UpdateAll>(list_[j]).updates;
       for (const Update& update : updates) {
         const int gradient = update.in.tensor;
@@ -277,6 +308,10 @@ class Planner {
         const bool fits = group && *writer < j && !update.clip.tensor && !kept(gradient) &&
                           readers(gradient).size() == 1 &&
                           (moved.count(*writer) || can_wait(*writer, j));
+        if (!fits && !update.clip.tensor && update.w.rows == 1) {
+          rows.layers.push_back(row_update(update, moved));
+          continue;
+        }
         if (!fits) {
           rest.push_back(update);
           continue;
@@ -286,6 +321,7 @@ class Planner {
       }
       Operations fused;
       for (int i : moved) {
+        if (std::holds_alternative<ColumnSum>(list_[i])) continue;  // in `rows`
         auto group = std::get<WeightGradients>(list_[i]);
         for (WeightGradient& layer : group.layers)
           for (Sink* sink : {&layer.weight, &layer.bias})
@@ -295,6 +331,7 @@ class Planner {
         fused.push_back(group);
       }
       pending_.clear();
+      if (!rows.layers.empty()) fused.push_back(rows);
       if (rest.empty()) moved.insert(j);
       std::get<UpdateAll>(list_[j]).updates = rest;
       const int shift =
@@ -304,6 +341,21 @@ class Planner {
       list_.insert(list_.begin() + (j - shift), fused.begin(), fused.end());
       j += int(fused.size()) - shift - int(gone);
     }
+  }
+
+  /// A parameter of one row is updated like a bias: from the column sums of its gradient's one row,
+  /// or of the rows that an operation sums for it, which is then gone.
+  WeightGradient row_update(const Update& update, std::set<int>& gone) {
+    WeightGradient layer{.dy = update.in, .x = {}, .weight = {}, .bias = {}};
+    layer.bias = {.updates = true, .update = update};
+    layer.bias.update.in = {};
+    const int gradient = update.in.tensor;
+    const auto writer = only_writer(gradient);
+    const auto* const sum = writer ? std::get_if<ColumnSum>(&list_[*writer]) : nullptr;
+    if (sum && sum->in.columns == sum->out.columns && !kept(gradient) &&
+        readers(gradient).size() == 1 && only_writer(sum->in.tensor))
+      layer.dy = sum->in, gone.insert(*writer);
+    return layer;
   }
 
   void group_weight_gradients() {
@@ -327,10 +379,43 @@ class Planner {
     list_ = std::move(grouped);
   }
 
+  /// The first layer's product takes the batch from the data set itself.
+  void attach_gathers() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const Gather* const gather = std::get_if<Gather>(&list_[i]);
+      if (!gather || gather->source.sparse() || only_writer(gather->out.tensor) != i) continue;
+      const auto all = readers(gather->out.tensor);
+      Product* const product = all.empty() ? nullptr : std::get_if<Product>(&list_[all[0]]);
+      if (!product || product->a.tensor != gather->out.tensor ||
+          product->b.tensor == gather->out.tensor || !can_wait(i, all[0]) ||
+          !std::holds_alternative<BiasActivate>(product->epilogue))
+        continue;
+      product->gather = *gather;
+      erase({i--});
+    }
+  }
+
+  /// The objective and the counters ride in the step's last launch.
+  void attach_tail() {
+    const int end = int(list_.size()) - 1;
+    if (end < 1 || !std::holds_alternative<Advance>(list_[end])) return;
+    auto* const last = std::get_if<WeightGradients>(&list_[end - 1]);
+    if (!last) return;
+    std::set<int> gone{end};
+    for (int i = end - 2; i >= 0; --i)
+      if (const auto* objective = std::get_if<Objective>(&list_[i]);
+          objective && can_wait(i, end)) {
+        last->tail.objective = *objective;
+        gone.insert(i);
+        break;
+      }
+    last->tail.advance = std::get<Advance>(list_[end]);
+    erase(gone);
+  }
+
   void drop_leavings() {
     for (int i = int(list_.size()) - 1; i >= 0; --i) {
-      if (std::holds_alternative<Objective>(list_[i]) || std::holds_alternative<Advance>(list_[i]))
-        continue;
+      if (std::holds_alternative<Objective>(list_[i]) || moves_counters(list_[i])) continue;
       const auto all = uses(list_[i]);
       const bool needed = std::any_of(all.begin(), all.end(), [&](const Use& use) {
         if (use.access == Access::read) return false;

@@ -11,9 +11,12 @@ namespace elbo {
 ///  3. biases      a layer without activation hands its bias to what reads it
 ///  4. sums        the gradient of a sum is read where it is, not copied to the parts
 ///  5. epilogues   what reads a product's result (alone, or first) becomes the product's epilogue
-///  6. updates     a weight's update follows its gradient's product, which is not stored
+///  6. updates     a weight's update follows its gradient's product, which is not stored; that of
+///                 a parameter of one row follows the sum of its gradient's rows
 ///  7. groups      weight gradients that depend on nothing between them share a launch
-///  8. leavings    what nobody reads is not computed
+///  8. gathers     the first layer's product takes its batch from the data set
+///  9. tail        the objective and the counters' advance ride in the last launch of a step
+/// 10. leavings    what nobody reads is not computed
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if
 /// no operation in between touches what moves, and if nobody outside holds the tensor.

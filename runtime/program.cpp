@@ -87,8 +87,8 @@ struct Describe {
   }
   void operator()(const Gather& o) const { out << "gather " << size(o.out); }
   void operator()(const Product& o) const {
-    out << "product [" << o.rows() << ',' << o.depth() << "] x [" << o.depth() << ',' << o.columns()
-        << "]: ";
+    out << (o.gathers() ? "gather, " : "") << "product [" << o.rows() << ',' << o.depth() << "] x ["
+        << o.depth() << ',' << o.columns() << "]: ";
     std::visit(*this, o.epilogue);
   }
   void operator()(const Apply& o) const {
@@ -97,9 +97,13 @@ struct Describe {
   }
   void operator()(const WeightGradients& o) const {
     out << "weight gradients of " << o.layers.size() << " layers:";
-    for (const WeightGradient& l : o.layers)
-      out << ' ' << '[' << l.dy.columns << ',' << l.x.columns << ']'
-          << (l.weight.updates ? " with update" : " stored");
+    for (const WeightGradient& l : o.layers) {
+      out << ' ' << '[' << l.dy.columns;
+      if (l.x.present() || l.x.columns > 0) out << ',' << l.x.columns;
+      out << ']' << (l.weight.updates || l.bias.updates ? " with update" : " stored");
+    }
+    if (o.tail.objective.count > 0) out << ", objective of " << o.tail.objective.count << " terms";
+    if (o.tail.advance.state) out << ", advance";
   }
   void operator()(const ColumnSum& o) const { out << "column sum " << size(o.in); }
   void operator()(const RowSum& o) const { out << "row sum " << size(o.in); }
@@ -141,7 +145,8 @@ struct Describe {
   }
   void operator()(const ImportanceBound& o) const {
     out << (o.bound.tensor ? "importance-weighted bound" : "")
-        << (o.bound.tensor && o.weights.tensor ? ", " : "") << (o.weights.tensor ? "weights" : "");
+        << (o.bound.tensor && o.weights.tensor ? ", " : "") << (o.weights.tensor ? "weights" : "")
+        << (o.score.tensor ? ", weighed score" : "");
   }
   void operator()(const UnitKl& o) const { out << "KL of " << o.means.rows << " units"; }
   void operator()(const FreeBits&) const { out << "KL with free bits"; }
@@ -154,13 +159,16 @@ struct Describe {
 
 }  // namespace
 
-std::string Program::describe() const {
+std::string Program::describe(int operation) const {
   std::ostringstream out;
-  for (const Operation& operation : operations) {
-    std::visit(Describe{out}, operation);
-    out << '\n';
-  }
+  std::visit(Describe{out}, operations[std::size_t(operation)]);
   return out.str();
+}
+
+std::string Program::describe() const {
+  std::string all;
+  for (int i = 0; i < int(operations.size()); ++i) all += describe(i) + '\n';
+  return all;
 }
 
 }  // namespace elbo

@@ -37,6 +37,7 @@ class Program {
 
   /// One line per operation, as `elbo info --plan` prints it.
   std::string describe() const;
+  std::string describe(int operation) const;
 
   std::vector<Operation> operations;
   Tape tape;                                        // what backward() will walk

@@ -5,6 +5,14 @@
 
 namespace elbo {
 
+/// How a planned step is launched on a GPU.
+///
+/// graph       its operations as one graph, or several steps as one
+/// persistent  as phases of one kernel that runs many steps (kernels/cuda/persistent.cuh): for
+///             small models and batches, whose step is mostly launches.  Not for every step: see
+///             Step.  A host has no launches to save; there the two are the same.
+enum class Tier { graph, persistent };
+
 /// Operations that are recorded once, planned once, and then run as often as the step is called.
 ///
 ///     Step step(device, [&] { backward(model.loss(batch)); optimizer.step(); });
@@ -13,17 +21,26 @@ namespace elbo {
 /// The body runs at the construction, on the host, and computes nothing: it leaves the list of
 /// operations.  Whatever changes between two calls is in device memory.  On a GPU the first call
 /// launches the operations one by one, the second records them as a graph, every later one is a
-/// single launch.
+/// single launch; step(n) is the same as n calls, in fewer launches.
+///
+/// Errors: a persistent step on the cpu, in bf16, or of an operation that is no phase: clipped
+/// gradients, products of the large tile, composed operations.
 class Step {
  public:
-  Step(Device, const std::function<void()>& body, Program::Plan = Program::Plan::fused);
-  void operator()();
+  static constexpr int steps_a_graph = 16;
+
+  Step(Device, const std::function<void()>& body, Program::Plan = Program::Plan::fused,
+       Tier = Tier::graph);
+  void operator()(int times = 1);
   const Program& program() const { return program_; }
 
  private:
   Program program_;
   bool warm_ = false, recordable_ = true;
-  std::unique_ptr<elbo::Recording> recording_;
+  std::unique_ptr<elbo::Recording> one_, several_;
+  std::unique_ptr<Phases> phases_;
+  std::unique_ptr<DeviceArray<unsigned char>> table_;
+  std::unique_ptr<DeviceArray<unsigned>> arrived_;
 };
 
 }  // namespace elbo

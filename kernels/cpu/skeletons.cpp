@@ -49,10 +49,12 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
     const int first = tasks[i].first, m = std::min(tile_rows, dy.columns - first);
-    Real* const tile = scratch(std::size_t(m) * padded(x.columns));
-    multiply(true, false, m, x.columns, dy.rows, dy.data + first, dy.stride, x.data, x.stride, tile,
-             padded(x.columns));
-    drain(weight, first, m, x.columns, tile, padded(x.columns));
+    if (x.present()) {
+      Real* const tile = scratch(std::size_t(m) * padded(x.columns));
+      multiply(true, false, m, x.columns, dy.rows, dy.data + first, dy.stride, x.data, x.stride,
+               tile, padded(x.columns));
+      drain(weight, first, m, x.columns, tile, padded(x.columns));
+    }
     if (!bias.gradient.present() && !bias.updates) return;
     Real sums[tile_rows];
     column_sums(dy, first, m, sums);
@@ -61,6 +63,8 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
       if (part->present()) part->data += first;
     drain(here, 0, 1, m, sums, m);
   });
+  if (op.tail.objective.count > 0) objective(op.tail.objective);
+  if (op.tail.advance.state) advance(op.tail.advance);
 }
 
 void Skeletons::column_sum(const ColumnSum& op) const {
@@ -104,7 +108,11 @@ void Skeletons::importance_bound(const ImportanceBound& op) const {
     if (op.bound.present()) op.bound(b, 0) = Real(most + std::log(total / op.samples));
     if (!op.weights.present()) return;
     const Real share = Real(op.weight(b) / total);
-    for (int r = first; r < end; ++r) op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
+    for (int r = first; r < end; ++r) {
+      const Real weight = op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
+      for (int c = 0; c < op.score.columns; ++c) op.score(r, c) *= weight;
+      for (int c = 0; c < op.side_score.columns; ++c) op.side_score(r, c) *= weight;
+    }
   });
 }
 
@@ -142,9 +150,6 @@ void Skeletons::clip_scale(const ClipScale& op) const {
   op.scale(0, 0) = Real(std::min(1.0, double(op.limit) / std::sqrt(total)));
 }
 
-void Skeletons::advance(const Advance& op) const {
-  ++op.state->step;
-  op.state->position += std::uint32_t(op.rows);
-}
+void Skeletons::advance(const Advance& op) const { op.move(); }
 
 }  // namespace elbo::cpu

@@ -201,6 +201,7 @@ struct Skeletons {
   template <class Body>
   void gemm(const Product& op, Body body) const {
     static_assert(tile_columns % Body::width == 0 || Body::width == 3);
+    if (op.gathers()) map(op.rows(), op.depth(), GatherBody{op.gather});
     constexpr int step = tile_columns / Body::width * Body::width;
     const int tiles = divide_up(op.columns(), step);
     ThreadPool::shared().run(divide_up(op.rows(), tile_rows) * tiles, [&](int task) {

@@ -13,6 +13,16 @@ __device__ __forceinline__ void begin() {
   griddepcontrol_launch_dependents();
 }
 
+/// What a launch does, `blocks()` blocks of Work::threads threads calling block(i) once each: a
+/// kernel of its own, or a phase of the persistent one (persistent.cuh), where a block goes on with
+/// another i after a barrier.  Dynamic shared memory: Work::shared_bytes.
+template <class Work>
+__global__ void __launch_bounds__(Work::threads, Work::resident)
+    work_kernel(const __grid_constant__ Work work) {
+  begin();
+  work.block(int(blockIdx.x));
+}
+
 /// One factor of a product: `extent` rows (or columns) of the result meet in the depth.
 struct Operand {
   const Real* data;
@@ -25,13 +35,34 @@ struct alignas(16) Piece {
   Real v[count];
 };
 
+/// Reads `count` ≤ Piece::count neighbours: whole pieces at once, an edge one by one, because what
+/// lies behind a view's columns may be another's.
+__device__ inline Piece fetch_piece(const Real* from, int count) {
+  if (count == Piece::count) return *reinterpret_cast<const Piece*>(from);
+  Piece piece = {};
+#pragma unroll
+  for (int e = 0; e < Piece::count; ++e)
+    if (e < count) piece.v[e] = from[e];
+  return piece;
+}
+__device__ inline void put_piece(Real* to, const Piece& piece, int count) {
+  if (count == Piece::count) {
+    *reinterpret_cast<Piece*>(to) = piece;
+    return;
+  }
+#pragma unroll
+  for (int e = 0; e < Piece::count; ++e)
+    if (e < count) to[e] = piece.v[e];
+}
+
 /// A tile of an operand in shared memory: line by line as in global memory, the lines being rows
 /// (numbers next to each other along the depth) or steps of the depth.
 ///
 /// The padding puts the 8 x 4 numbers of a fragment into 32 different banks in both cases.
-template <bool depth_inner, int extent, int depth>
+template <bool depth_inner, int extent, int depth, int threads_>
 struct Panel {
   static constexpr bool inner_is_depth = depth_inner;
+  static constexpr int threads = threads_;
   static constexpr int lines = depth_inner ? extent : depth, length = depth_inner ? depth : extent;
   static constexpr int stride = length + (depth_inner ? 4 : 8), size = lines * stride;
   __device__ static constexpr int index(int i, int k) {
@@ -40,7 +71,7 @@ struct Panel {
 
   /// Starts copying the tile at (first, k); what lies outside the matrix becomes zero.
   __device__ static void load(Real* panel, const Operand& from, int first, int k, int end) {
-    constexpr int across = length / Piece::count, step = 128 / across;
+    constexpr int across = length / Piece::count, step = threads / across;
     const int line = int(threadIdx.x) / across, at = int(threadIdx.x) % across * Piece::count;
     const int first_line = (depth_inner ? first : k) + line,
               end_line = depth_inner ? from.extent : end;
@@ -231,8 +262,8 @@ struct Bf16 {
 /// A block's tile of a product: multiply() fills shared memory with it, at() reads it.
 template <class Tile, class Mainloop, bool a_inner, bool b_inner>
 struct BlockProduct {
-  using A = Panel<a_inner, Tile::rows, Tile::depth>;
-  using B = Panel<b_inner, Tile::columns, Tile::depth>;
+  using A = Panel<a_inner, Tile::rows, Tile::depth, Tile::threads>;
+  using B = Panel<b_inner, Tile::columns, Tile::depth, Tile::threads>;
   // The finished numbers take the place of the operands; + 8: a fragment's rows in different banks.
   static constexpr int stride = Tile::columns + 8;
   static constexpr int operands = Tile::stages * (A::size + B::size);
@@ -240,37 +271,42 @@ struct BlockProduct {
   static constexpr std::size_t shared_bytes =
       sizeof(Real) * (operands > finished ? operands : finished);
 
-  /// `meanwhile` runs once while the first copies are under way, `on_panel` on every tile of a.
-  template <class Meanwhile, class OnPanel>
-  __device__ static void multiply(Real* shared, const Operand& a, const Operand& b, int first_row,
-                                  int first_column, int depth, Meanwhile&& meanwhile,
-                                  OnPanel&& on_panel) {
+  /// `from` brings the panels of a: Operand's own copies, or Gathered's rows.  `meanwhile` runs
+  /// once while the first copies are under way, `on_panel` on every tile of a.
+  template <class From, class Meanwhile, class OnPanel>
+  __device__ static void multiply(Real* shared, From&& from, const Operand& b, int first_column,
+                                  int depth, Meanwhile&& meanwhile, OnPanel&& on_panel) {
     constexpr int across = Tile::columns / 32, warps = Tile::rows / 32 * across;
-    constexpr int share = Tile::depth / Tile::slices;
+    constexpr int share = Tile::depth / Tile::slices, ahead = Tile::stages - 1;
     const int warp = int(threadIdx.x) / 32, slice = warp / warps;
     const int row = warp % warps / across * 32, column = warp % across * 32;
     const int steps = tiling::divide_up(depth, Tile::depth);
     Real* const panels_b = shared + Tile::stages * A::size;
+    const auto panel_of = [&](int step) { return shared + step % Tile::stages * A::size; };
     const auto load = [&](int step) {
       if (step < steps) {
-        const int stage = step % Tile::stages, k = step * Tile::depth;
-        A::load(shared + stage * A::size, a, first_row, k, depth);
-        B::load(panels_b + stage * B::size, b, first_column, k, depth);
+        const int k = step * Tile::depth;
+        from.load(panel_of(step), k, depth);
+        B::load(panels_b + step % Tile::stages * B::size, b, first_column, k, depth);
       }
       cp_async_commit();  // an empty group too: the wait below counts groups
     };
 
     typename Mainloop::template Sum<A, B> sum;
-    for (int step = 0; step < Tile::stages - 1; ++step) load(step);
+    for (int step = 0; step < ahead; ++step) {
+      load(step);
+      if (step < steps) from.put(panel_of(step), step * Tile::depth, depth);
+    }
     meanwhile();
     for (int step = 0; step < steps; ++step) {
       cp_async_wait<Tile::stages - 2>();
       __syncthreads();  // this step's panels are there, and nobody reads those of the last
-      load(step + Tile::stages - 1);
-      const Real* const panel = shared + step % Tile::stages * A::size;
-      on_panel(panel);
-      sum.template add<share>(panel, panels_b + step % Tile::stages * B::size, row, column,
+      load(step + ahead);
+      on_panel(panel_of(step));
+      sum.template add<share>(panel_of(step), panels_b + step % Tile::stages * B::size, row, column,
                               slice * share);
+      if (step + ahead < steps)
+        from.put(panel_of(step + ahead), (step + ahead) * Tile::depth, depth);
     }
     __syncthreads();  // nobody reads a panel; every copy was waited for: groups left are empty
     sum.store(shared + (slice * Tile::rows + row) * stride + column, stride);
@@ -334,24 +370,105 @@ __device__ void finish_tile(const Real* shared, const Body& body, int first_row,
   }
 }
 
-/// a b, or a bᵀ if b_transposed, and the epilogue.  Block (x, y): tile x of the rows, y of the
-/// columns.
+/// Where a product's left factor comes from: a matrix, copied panel by panel.
+template <class Panel>
+struct Copied {
+  const Operand& a;
+  int first;
+  __device__ void load(Real* panel, int k, int end) const { Panel::load(panel, a, first, k, end); }
+  __device__ void put(Real*, int, int) const {}
+};
+
+/// Or the data set itself: the rows of the batch, in the data's own type, become numbers on their
+/// way into the panel, and one column of blocks leaves them in `out` for who reads them later.
+///
+/// 16 numbers a thread and panel.  Loads are issued before a step's multiplications and land after
+/// them, as cp.async's would.
+template <class Panel>
+struct Gathered {
+  static constexpr int count = 16, across = Panel::length / count;
+  static_assert(Panel::inner_is_depth && Panel::lines * across == Panel::threads);
+
+  const Gather& op;
+  bool writes;
+  int line, row;
+  const unsigned char* data = nullptr;  // of this thread's row; null: it has none
+  uint4 raw[4] = {};                    // its 16 numbers, in their own type
+
+  __device__ Gathered(const Gather& op, int first, bool writes)
+      : op(op), writes(writes), line(int(threadIdx.x) / across), row(first + line) {
+    if (row < op.out.rows) data = op.source.row(op.source.row_of(op.batch.datum(row)));
+  }
+  __device__ static int column() { return int(threadIdx.x) % across * count; }
+  __device__ void load(Real*, int k, int) {
+    const int c = k + column(), left = op.out.columns - c;
+    if (!data || left <= 0) return;
+    if (op.source.type == Source::Type::bits) {
+      raw[0].x = *reinterpret_cast<const std::uint16_t*>(data + c / 8);
+    } else if (op.source.type == Source::Type::u8) {
+      raw[0] = *reinterpret_cast<const uint4*>(data + c);
+    } else {
+#pragma unroll
+      for (int i = 0; i < 4; ++i)  // a row ends with a whole piece
+        if (4 * i < left) raw[i] = reinterpret_cast<const uint4*>(data)[c / 4 + i];
+    }
+  }
+  __device__ Real value(int i) const {
+    if (op.source.type == Source::Type::bits) return Real(raw[0].x >> i & 1);
+    if (op.source.type == Source::Type::u8)
+      return Real(reinterpret_cast<const std::uint8_t*>(raw)[i]);
+    return Real(reinterpret_cast<const float*>(raw)[i]);
+  }
+  __device__ void put(Real* panel, int k, int) const {
+    const int first = k + column(), left = data ? op.out.columns - first : 0;
+    Real* const to = panel + line * Panel::stride + column();
+#pragma unroll
+    for (int i = 0; i < count; i += Piece::count) {
+      Piece piece = {};
+#pragma unroll
+      for (int e = 0; e < Piece::count; ++e)
+        if (i + e < left) piece.v[e] = op.source.scale * value(i + e);
+      *reinterpret_cast<Piece*>(to + i) = piece;
+      if (writes && i < left)
+        put_piece(op.out.row(row) + first + i, piece, min(left - i, Piece::count));
+    }
+  }
+};
+
+/// a b, or a bᵀ if b_transposed, and the epilogue.  Blocks are counted down the rows first.
 ///
 /// 2 M N K flops and the epilogue's; reads sizeof(Real) K (M ⌈N/BN⌉ + N ⌈M/BM⌉) bytes and what the
-/// epilogue reads, writes what the epilogue writes (traffic.h counts both).
-template <class Tile, class Mainloop, bool b_transposed, class Body>
-__global__ void __launch_bounds__(Tile::threads, Tile::resident)
-    gemm_kernel(const Operand a, const Operand b, int depth, const __grid_constant__ Body body) {
+/// epilogue reads, writes what the epilogue writes (traffic.h counts both).  A gathered factor is
+/// read in its own type instead, and written once.
+template <class Tile, class Mainloop, bool b_transposed, class Body, class Factor = Operand>
+struct GemmWork {
   using Product = BlockProduct<Tile, Mainloop, true, b_transposed>;
-  constexpr int columns = tiling::usable(Tile::columns, Body::width);
+  static constexpr bool gathers = std::is_same_v<Factor, Gather>;
+  static constexpr int threads = Tile::threads, resident = Tile::resident;
+  static constexpr int columns = tiling::usable(Tile::columns, Body::width);
+  static constexpr std::size_t shared_bytes = Product::shared_bytes;
   static_assert(b_transposed || columns == Tile::columns, "16-byte copies need aligned columns");
-  ELBO_DYNAMIC_SHARED(shared, Real);
-  begin();
-  const int first_row = int(blockIdx.x) * Tile::rows;
-  Product::multiply(
-      shared, a, b, first_row, int(blockIdx.y) * columns, depth, [] {}, [](const Real*) {});
-  finish_tile<Product, Tile>(shared, body, first_row, a.extent, int(blockIdx.y),
-                             b.extent / Body::width);
-}
+
+  Factor a;
+  Operand b;
+  int rows, depth;
+  Body body;
+
+  HD int blocks() const {
+    return tiling::divide_up(rows, Tile::rows) * tiling::divide_up(b.extent, columns);
+  }
+  __device__ void block(int index) const {
+    ELBO_DYNAMIC_SHARED(shared, Real);
+    const int down = tiling::divide_up(rows, Tile::rows);
+    const int first_row = index % down * Tile::rows, across = index / down;
+    const auto multiply = [&](auto&& from) {
+      Product::multiply(shared, from, b, across * columns, depth, [] {}, [](const Real*) {});
+    };
+    using Panel = typename Product::A;
+    if constexpr (gathers) multiply(Gathered<Panel>(a, first_row, across == 0));
+    else multiply(Copied<Panel>{a, first_row});
+    finish_tile<Product, Tile>(shared, body, first_row, rows, across, b.extent / Body::width);
+  }
+};
 
 }  // namespace elbo::inline ELBO_TARGET

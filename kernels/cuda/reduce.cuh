@@ -39,31 +39,53 @@ __device__ void join_warp(Vec<K>& v, int farthest, int nearest, Join join) {
   }
 }
 
-/// Which entries a thread of a 2-D map takes: `across` = 2^shift threads along a row.
-constexpr int map_threads = 256;
+/// The threads of a block that takes entries, rows or columns.
+constexpr int block_threads = 128;
 
-/// body(r, c) everywhere.  Bytes and flops: the body's.
+/// body(r, c) everywhere: 2^shift threads along a row.  Bytes and flops: the body's.
 template <class Body>
-__global__ void __launch_bounds__(map_threads)
-    map_kernel(int rows, int columns, int shift, const __grid_constant__ Body body) {
-  begin();
-  const int across = 1 << shift, down = map_threads >> shift;
-  const int first = int(blockIdx.y) * across + (int(threadIdx.x) & (across - 1));
-  for (std::int64_t r = std::int64_t(blockIdx.x) * down + (int(threadIdx.x) >> shift); r < rows;
-       r += std::int64_t(gridDim.x) * down)
-    for (std::int64_t c = first; c < columns; c += std::int64_t(gridDim.y) * across)
-      body(int(r), int(c));
-}
+struct MapWork {
+  static constexpr int threads = block_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  int rows, columns, shift, down, across;  // down · across blocks
+  Body body;
+
+  MapWork(int rows, int columns, const Body& body)
+      : rows(rows), columns(columns), shift(0), body(body) {
+    while (shift < 7 && 1 << shift < columns) ++shift;
+    across = std::min(tiling::divide_up(columns, 1 << shift), 256);
+    down = std::min(tiling::divide_up(rows, threads >> shift), 1 << 20);
+  }
+  HD int blocks() const { return down * across; }
+  __device__ void block(int index) const {
+    const int wide = 1 << shift, high = threads >> shift;
+    const int first = index / down * wide + (int(threadIdx.x) & (wide - 1));
+    for (std::int64_t r = std::int64_t(index % down) * high + (int(threadIdx.x) >> shift); r < rows;
+         r += std::int64_t(down) * high)
+      for (std::int64_t c = first; c < columns; c += std::int64_t(across) * wide)
+        body(int(r), int(c));
+  }
+};
 
 /// A row's threads: a warp, or a block where rows are long.
-constexpr int row_threads = 128, long_row = 256;
+constexpr int row_threads = block_threads, long_row = 256;
 inline int lanes_for(int columns) { return columns > long_row ? row_threads : 32; }
 
-/// Where this thread works: row, first column; a block of 128 holds 4 short rows or a long one.
+/// Work on rows: a block of 128 threads holds 4 short rows or a long one.
+struct RowsWork {
+  static constexpr int threads = row_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  int rows, lanes;
+
+  RowsWork(int rows, int columns) : rows(rows), lanes(lanes_for(columns)) {}
+  HD int blocks() const { return tiling::divide_up(rows, row_threads / lanes); }
+};
+
+/// Where this thread works: row, first column.
 struct RowPlace {
   int row, lane;
-  __device__ explicit RowPlace(int lanes)
-      : row(int(blockIdx.x) * (row_threads / lanes) + int(threadIdx.x) / lanes),
+  __device__ RowPlace(int index, int lanes)
+      : row(index * (row_threads / lanes) + int(threadIdx.x) / lanes),
         lane(int(threadIdx.x) % lanes) {}
 };
 
@@ -81,42 +103,52 @@ __device__ inline Real row_total(Real v, int lanes) {
 
 /// An epilogue on stored numbers: reads sizeof(Real) rows · columns bytes and what the body reads.
 template <class Body>
-__global__ void __launch_bounds__(row_threads)
-    map_rows_kernel(const Matrix in, int lanes, const __grid_constant__ Body body) {
-  begin();
-  constexpr int width = Body::width;
-  const RowPlace place(lanes);
-  [[maybe_unused]] Real sum = 0;
-  if (place.row < in.rows) {
-    const auto at = in_row(body, place.row);
-    for (int u = place.lane; u < in.columns / width; u += lanes) {
-      Vec<width> v;
+struct MapRowsWork : RowsWork {
+  Matrix in;
+  Body body;
+
+  MapRowsWork(const Matrix& in, const Body& body)
+      : RowsWork(in.rows, in.columns / Body::width), in(in), body(body) {}
+  __device__ void block(int index) const {
+    constexpr int width = Body::width;
+    const RowPlace place(index, lanes);
+    [[maybe_unused]] Real sum = 0;
+    if (place.row < in.rows) {
+      const auto at = in_row(body, place.row);
+      for (int u = place.lane; u < in.columns / width; u += lanes) {
+        Vec<width> v;
 #pragma unroll
-      for (int k = 0; k < width; ++k) v[k] = in(place.row, u * width + k);
-      if constexpr (Body::sums) sum += at(u, v);
-      else at(u, v);
+        for (int k = 0; k < width; ++k) v[k] = in(place.row, u * width + k);
+        if constexpr (Body::sums) sum += at(u, v);
+        else at(u, v);
+      }
+    }
+    if constexpr (Body::sums) {
+      sum = row_total(sum, lanes);
+      if (place.lane == 0 && place.row < in.rows && body.op.terms.present())
+        body.op.terms(place.row, 0) = sum;
     }
   }
-  if constexpr (Body::sums) {
-    sum = row_total(sum, lanes);
-    if (place.lane == 0 && place.row < in.rows && body.op.terms.present())
-      body.op.terms(place.row, 0) = sum;
-  }
-}
+};
 
 /// out(r, 0) = Σ_c body(r, c)
 template <class Body>
-__global__ void __launch_bounds__(row_threads)
-    row_sums_kernel(int rows, int columns, const Matrix out, int lanes,
-                    const __grid_constant__ Body body) {
-  begin();
-  const RowPlace place(lanes);
-  Real sum = 0;
-  if (place.row < rows)
-    for (int c = place.lane; c < columns; c += lanes) sum += body(place.row, c);
-  sum = row_total(sum, lanes);
-  if (place.lane == 0 && place.row < rows && out.present()) out(place.row, 0) = sum;
-}
+struct RowSumsWork : RowsWork {
+  int columns;
+  Matrix out;
+  Body body;
+
+  RowSumsWork(int rows, int columns, const Matrix& out, const Body& body)
+      : RowsWork(rows, columns), columns(columns), out(out), body(body) {}
+  __device__ void block(int index) const {
+    const RowPlace place(index, lanes);
+    Real sum = 0;
+    if (place.row < rows)
+      for (int c = place.lane; c < columns; c += lanes) sum += body(place.row, c);
+    sum = row_total(sum, lanes);
+    if (place.lane == 0 && place.row < rows && out.present()) out(place.row, 0) = sum;
+  }
+};
 
 /// The threads of one row (kernels/ops_on.h); entry i is taken by thread i % lanes.
 struct RowTeam {
@@ -166,17 +198,20 @@ struct RowTeam {
 
 /// body(r, team) for every row.
 template <class Body>
-__global__ void __launch_bounds__(row_threads)
-    row_pass_kernel(int rows, int lanes, const __grid_constant__ Body body) {
-  begin();
-  const RowPlace place(lanes);
-  if (place.row < rows) body(place.row, RowTeam{lanes, place.lane});  // a whole warp, or all
-}
+struct RowPassWork : RowsWork {
+  Body body;
 
-/// A block's columns: 8, one sector of memory, and 32 interleaved parts of the rows.
-constexpr int team_columns = 8, team_parts = 32, team_threads = team_columns * team_parts;
+  RowPassWork(int rows, int columns, const Body& body) : RowsWork(rows, columns), body(body) {}
+  __device__ void block(int index) const {
+    const RowPlace place(index, lanes);
+    if (place.row < rows) body(place.row, RowTeam{lanes, place.lane});  // a whole warp, or all
+  }
+};
 
-/// The threads of a few columns (kernels/ops_on.h); each has one column and every 32nd row.
+/// A block's columns: 8, one sector of memory, and 16 interleaved parts of the rows.
+constexpr int team_threads = block_threads, team_columns = 8, team_parts = team_threads / 8;
+
+/// The threads of a few columns (kernels/ops_on.h); each has one column and every 16th row.
 struct ColumnTeam {
   int column, part;
   bool inside;  // the last block's columns may lie behind the matrix
@@ -230,29 +265,50 @@ struct ColumnTeam {
 
 /// body(team) for every 8 columns.
 template <class Body>
-__global__ void __launch_bounds__(team_threads)
-    column_pass_kernel(int columns, const __grid_constant__ Body body) {
-  begin();
-  const int column = int(blockIdx.x) * team_columns + int(threadIdx.x) % team_columns;
-  body(ColumnTeam{column, int(threadIdx.x) / team_columns, column < columns});
-}
+struct ColumnPassWork {
+  static constexpr int threads = team_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  int columns;
+  Body body;
 
-/// 32 columns and 8 interleaved parts of the rows a block.  Reads the matrix once.
-__global__ void __launch_bounds__(256)
-    column_sum_kernel(const Matrix in, const Matrix out, bool accumulate) {
-  ELBO_SHARED(parts, Real[8][32]);
-  begin();
-  const int lane = int(threadIdx.x) % 32, part = int(threadIdx.x) / 32;
-  const int column = int(blockIdx.x) * 32 + lane;
+  HD int blocks() const { return tiling::divide_up(columns, team_columns); }
+  __device__ void block(int index) const {
+    const int column = index * team_columns + int(threadIdx.x) % team_columns;
+    body(ColumnTeam{column, int(threadIdx.x) / team_columns, column < columns});
+  }
+};
+
+/// The sum of a column over all rows, in the threads of part 0: 32 columns, and interleaved parts
+/// of the rows, a block.  Reads the matrix once.
+__device__ inline Real column_total(const Operand& in, int rows, int column) {
+  constexpr int across = 32, parts_down = block_threads / across;
+  ELBO_SHARED(parts, Real[parts_down][across]);
+  const int lane = int(threadIdx.x) % across, part = int(threadIdx.x) / across;
   Real sum = 0;
-  if (column < in.columns)
-    for (int r = part; r < in.rows; r += 8) sum += in(r, column);
+  if (column < in.extent)
+    for (int r = part; r < rows; r += parts_down)
+      sum += in.data[std::ptrdiff_t(r) * in.stride + column];
   parts[part][lane] = sum;
   __syncthreads();
-  if (part > 0 || column >= in.columns) return;
-  for (int p = 1; p < 8; ++p) sum += parts[p][lane];
-  out(0, column) = accumulate ? out(0, column) + sum : sum;
+  if (part == 0)
+    for (int p = 1; p < parts_down; ++p) sum += parts[p][lane];
+  return sum;
 }
+
+struct ColumnSumWork {
+  static constexpr int threads = block_threads, resident = 1, columns = 32;
+  static constexpr std::size_t shared_bytes = 0;
+  Matrix in, out;
+  bool accumulate;
+
+  HD int blocks() const { return tiling::divide_up(in.columns, columns); }
+  __device__ void block(int index) const {
+    const int column = index * columns + int(threadIdx.x) % columns;
+    const Real sum = column_total({in.data, in.stride, in.columns}, in.rows, column);
+    if (int(threadIdx.x) < columns && column < in.columns)
+      out(0, column) = accumulate ? out(0, column) + sum : sum;
+  }
+};
 
 /// This thread's share of Σ value(entry) over a matrix, a block of `threads` taking all of it.
 template <int threads, class Value>
@@ -270,25 +326,31 @@ __device__ double share_of_all(const Matrix& in, Value value) {
   return sum;
 }
 
+/// The threads of a block that is alone with a sum.
 constexpr int sum_threads = 1024;
 
 /// The sum over everything, by one block.
-__global__ void __launch_bounds__(sum_threads)
-    total_kernel(const Matrix in, const Matrix out, bool accumulate) {
-  begin();
-  const double sum =
-      block_sum<sum_threads>(share_of_all<sum_threads>(in, [](Real x) { return double(x); }));
-  if (threadIdx.x == 0) out(0, 0) = Real(accumulate ? out(0, 0) + sum : sum);
-}
+struct TotalWork {
+  static constexpr int threads = sum_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  Matrix in, out;
+  bool accumulate;
+
+  HD int blocks() const { return 1; }
+  __device__ void block(int) const {
+    const double sum =
+        block_sum<threads>(share_of_all<threads>(in, [](Real x) { return double(x); }));
+    if (threadIdx.x == 0) out(0, 0) = Real(accumulate ? out(0, 0) + sum : sum);
+  }
+};
 
 /// The objective and the running totals, in double, by one block.
-__global__ void __launch_bounds__(sum_threads)
-    objective_kernel(const __grid_constant__ Objective op) {
-  begin();
+template <int threads>
+__device__ void objective(const Objective& op) {
   double loss = 0;
   for (int i = 0; i < op.count; ++i) {
-    const double sum = block_sum<sum_threads>(
-        share_of_all<sum_threads>(op.terms[i], [](Real x) { return double(x); }));
+    const double sum =
+        block_sum<threads>(share_of_all<threads>(op.terms[i], [](Real x) { return double(x); }));
     if (threadIdx.x > 0) continue;
     loss += double(op.weights[i].value()) * sum / op.terms[i].rows;
     if (op.totals) op.totals[i] += sum;
@@ -297,6 +359,14 @@ __global__ void __launch_bounds__(sum_threads)
   if (op.totals) op.totals[op.count] += op.terms[0].rows;
   op.loss(0, 0) = Real(loss);
 }
+
+struct ObjectiveWork {
+  static constexpr int threads = sum_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  Objective op;
+  HD int blocks() const { return 1; }
+  __device__ void block(int) const { objective<threads>(op); }
+};
 
 /// Combines the values of a row's threads; each of them gets the result.
 template <class Combine>
@@ -316,29 +386,34 @@ __device__ Real across_row(Real v, int lanes, Combine combine) {
 
 /// The importance-weighted bound, a warp or a block for each datum.  Reads the log weights three
 /// times, of which a cache serves two.
-__global__ void __launch_bounds__(row_threads)
-    importance_bound_kernel(const __grid_constant__ ImportanceBound op, int lanes) {
-  begin();
-  const RowPlace place(lanes);
-  const bool mine = place.row < op.data();
-  const int first = mine ? place.row * op.samples : 0, end = mine ? first + op.samples : 0;
-  Real most = ImportanceBound::least;
-  for (int r = first + place.lane; r < end; r += lanes) {
-    const Real w = op.log_weight(r);
-    most = w > most ? w : most;
+struct ImportanceBoundWork : RowsWork {
+  ImportanceBound op;
+
+  explicit ImportanceBoundWork(const ImportanceBound& op)
+      : RowsWork(op.data(), op.samples), op(op) {}
+  __device__ void block(int index) const {
+    const RowPlace place(index, lanes);
+    const bool mine = place.row < op.data();
+    const int first = mine ? place.row * op.samples : 0, end = mine ? first + op.samples : 0;
+    Real most = ImportanceBound::least;
+    for (int r = first + place.lane; r < end; r += lanes) {
+      const Real w = op.log_weight(r);
+      most = w > most ? w : most;
+    }
+    most = across_row(most, lanes, [](Real a, Real b) { return a > b ? a : b; });
+    Real total = 0;
+    for (int r = first + place.lane; r < end; r += lanes)
+      total += elbo::exp(op.log_weight(r) - most);
+    total = across_row(total, lanes, [](Real a, Real b) { return a + b; });
+    if (!mine) return;
+    if (place.lane == 0 && op.bound.present())
+      op.bound(place.row, 0) = most + std::log(total / Real(op.samples));
+    if (!op.weights.present()) return;
+    const Real share = op.weight(place.row) / total;
+    for (int r = first + place.lane; r < end; r += lanes)
+      op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
   }
-  most = across_row(most, lanes, [](Real a, Real b) { return a > b ? a : b; });
-  Real total = 0;
-  for (int r = first + place.lane; r < end; r += lanes) total += elbo::exp(op.log_weight(r) - most);
-  total = across_row(total, lanes, [](Real a, Real b) { return a + b; });
-  if (!mine) return;
-  if (place.lane == 0 && op.bound.present())
-    op.bound(place.row, 0) = most + std::log(total / Real(op.samples));
-  if (!op.weights.present()) return;
-  const Real share = op.weight(place.row) / total;
-  for (int r = first + place.lane; r < end; r += lanes)
-    op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
-}
+};
 
 struct GradientTable {
   static constexpr int most = 64;
@@ -347,29 +422,47 @@ struct GradientTable {
 static_assert(sizeof(GradientTable) <= 4096);
 
 /// squares(0, first + i) = the sum of squares of gradient i, a block each.  Reads them once.
-__global__ void __launch_bounds__(sum_threads)
-    squares_kernel(const __grid_constant__ GradientTable table, int first, const Matrix squares) {
-  begin();
-  const double sum = block_sum<sum_threads>(share_of_all<sum_threads>(
-      table.gradients[blockIdx.x], [](Real x) { return double(x) * double(x); }));
-  if (threadIdx.x == 0) squares(0, first + int(blockIdx.x)) = Real(sum);
-}
+struct SquaresWork {
+  static constexpr int threads = sum_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  GradientTable table;
+  int count, first;
+  Matrix squares;
 
-__global__ void __launch_bounds__(32)
-    clip_kernel(const Matrix squares, const Matrix scale, int count, Real limit) {
-  begin();
-  if (threadIdx.x > 0) return;
-  double total = 0;
-  for (int i = 0; i < count; ++i) total += squares(0, i);
-  const double ratio = double(limit) / std::sqrt(total);
-  scale(0, 0) = ratio > 1 ? Real(1) : Real(ratio);  // keeps a NaN
-}
+  HD int blocks() const { return count; }
+  __device__ void block(int index) const {
+    const double sum = block_sum<threads>(share_of_all<threads>(
+        table.gradients[index], [](Real x) { return double(x) * double(x); }));
+    if (threadIdx.x == 0) squares(0, first + index) = Real(sum);
+  }
+};
 
-__global__ void __launch_bounds__(32) advance_kernel(StepState* state, unsigned rows) {
-  begin();
-  if (threadIdx.x > 0) return;
-  ++state->step;
-  state->position += rows;
-}
+/// What one thread does.
+struct ClipWork {
+  static constexpr int threads = 32, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  Matrix squares, scale;
+  int count;
+  Real limit;
+
+  HD int blocks() const { return 1; }
+  __device__ void block(int) const {
+    if (threadIdx.x > 0) return;
+    double total = 0;
+    for (int i = 0; i < count; ++i) total += squares(0, i);
+    const double ratio = double(limit) / std::sqrt(total);
+    scale(0, 0) = ratio > 1 ? Real(1) : Real(ratio);  // keeps a NaN
+  }
+};
+
+struct AdvanceWork {
+  static constexpr int threads = 32, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  Advance op;
+  HD int blocks() const { return 1; }
+  __device__ void block(int) const {
+    if (threadIdx.x == 0) op.move();
+  }
+};
 
 }  // namespace elbo::inline ELBO_TARGET

@@ -88,6 +88,18 @@ void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
   check(cudaLaunchKernelEx(&configuration, kernel, static_cast<P>(arguments)...), l.site);
 }
 
+/// How many blocks of a kernel the device holds at once.
+template <class... P>
+int blocks_at_once(void (*kernel)(P...), int threads, std::size_t shared_bytes) {
+  check(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  int device = 0, processors = 0, each = 0;
+  check(cudaGetDevice(&device));
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes));
+  return processors * each;
+}
+
 __device__ inline void grid_sync() { cooperative_groups::this_grid().sync(); }
 
 #else
@@ -99,6 +111,11 @@ __device__ inline void grid_sync() { cooperative_groups::this_grid().sync(); }
       *static_cast<std::type_identity_t<__VA_ARGS__>*>(simt::shared_variable(elbo_key_of_##name))
 #define ELBO_DYNAMIC_SHARED(name, ...) \
   auto* const name = static_cast<__VA_ARGS__*>(simt::dynamic_shared())
+
+template <class... P>
+int blocks_at_once(void (*)(P...), int, std::size_t) {
+  return int(simt::configuration().at_once);
+}
 
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {

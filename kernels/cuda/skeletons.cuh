@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "kernels/cuda/aggregate.cuh"
+#include "kernels/cuda/persistent.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/update.cuh"
 #include "kernels/ops.h"
@@ -14,22 +15,23 @@ namespace elbo::inline ELBO_TARGET {
 template <class Body>
 struct Forms {
   static constexpr bool forward = Body::sums, backward = false;  // sampling, likelihoods
+  static constexpr bool gathers = false;                         // the factor from the data set
 };
 template <>
 struct Forms<StoreBody> {
-  static constexpr bool forward = true, backward = true;
+  static constexpr bool forward = true, backward = true, gathers = false;
 };
 template <class Act>
 struct Forms<BiasActivateBody<Act>> {
-  static constexpr bool forward = true, backward = false;
+  static constexpr bool forward = true, backward = false, gathers = true;
 };
 template <class Act>
 struct Forms<ActivationGradientBody<Act>> {
-  static constexpr bool forward = false, backward = true;
+  static constexpr bool forward = false, backward = true, gathers = false;
 };
 template <>
 struct Forms<LatentGradientBody> {
-  static constexpr bool forward = false, backward = true;
+  static constexpr bool forward = false, backward = true, gathers = false;
 };
 
 /// The likelihoods that get kernels of their own.
@@ -46,7 +48,8 @@ constexpr bool is_common =
 struct Skeletons {
   cudaStream_t stream = nullptr;
   Precision precision = Precision::fp32;
-  bool overlap = false;  // a kernel's blocks may be placed while the kernel before it ends
+  bool overlap = false;       // a kernel's blocks may be placed while the kernel before it ends
+  AnyPhaseList collecting{};  // a list: works are not launched, but noted there
 
   /// One kernel serves all activations: they differ by a few instructions, a kernel by a second of
   /// compile time.
@@ -66,39 +69,24 @@ struct Skeletons {
   }
 
   template <class Body>
-  void map(int rows, int columns, Body body) const {
-    if (rows <= 0 || columns <= 0) return;
-    int shift = 0;
-    while (shift < 8 && 1 << shift < columns) ++shift;
-    const int down = map_threads >> shift;
-    const unsigned y = unsigned(std::min(tiling::divide_up(columns, 1 << shift), 256));
-    const unsigned x = unsigned(std::min(tiling::divide_up(rows, down), 1 << 20));
-    run(map_kernel<Body>, {x, y}, map_threads, 0, rows, columns, shift, body);
+  void map(int rows, int columns, const Body& body) const {
+    if (rows > 0 && columns > 0) run(MapWork<Body>(rows, columns, body));
   }
-
   template <class Body>
-  void map_rows(Matrix in, Body body) const {
-    const int lanes = lanes_for(in.columns / Body::width);
-    run(map_rows_kernel<Body>, rows_grid(in.rows, lanes), row_threads, 0, in, lanes, body);
+  void map_rows(const Matrix& in, const Body& body) const {
+    run(MapRowsWork<Body>(in, body));
   }
-
   template <class Body>
-  void row_sums(int rows, int columns, Matrix out, Body body) const {
-    const int lanes = lanes_for(columns);
-    run(row_sums_kernel<Body>, rows_grid(rows, lanes), row_threads, 0, rows, columns, out, lanes,
-        body);
+  void row_sums(int rows, int columns, const Matrix& out, const Body& body) const {
+    run(RowSumsWork<Body>(rows, columns, out, body));
   }
-
   template <class Body>
   void row_pass(int rows, int columns, const Body& body) const {
-    const int lanes = lanes_for(columns);
-    run(row_pass_kernel<Body>, rows_grid(rows, lanes), row_threads, 0, rows, lanes, body);
+    run(RowPassWork<Body>(rows, columns, body));
   }
-
   template <class Body>
   void column_pass(int columns, const Body& body) const {
-    run(column_pass_kernel<Body>, unsigned(tiling::divide_up(columns, team_columns)), team_threads,
-        0, columns, body);
+    run(ColumnPassWork<Body>{columns, body});
   }
 
   int column_tiles(const Product& op, int width) const {
@@ -119,78 +107,100 @@ struct Skeletons {
 
   void weight_gradients(const WeightGradients& op) const {
     constexpr std::size_t most = LayerTable::most;
-    for (std::size_t first = 0; first < op.layers.size(); first += most) {
-      const std::size_t end = std::min(op.layers.size(), first + most);
+    const std::size_t all = op.layers.size();
+    for (std::size_t first = 0; first < all; first += most) {
+      const std::size_t end = std::min(all, first + most);
       std::int64_t tiles = 0;
       for (std::size_t i = first; i < end; ++i)
         tiles += tiling::tiles<tiling::Large>(op.layers[i].dy.columns, op.layers[i].x.columns, 1);
+      const Tail tail = end == all ? op.tail : Tail();
       with_mainloop([&]<class Mainloop>() {
-        if (tiling::takes_large(tiles)) weight_gradients<tiling::Large, Mainloop>(op, first, end);
-        else weight_gradients<tiling::Small, Mainloop>(op, first, end);
+        if (tiling::takes_large(tiles))
+          weight_gradients<tiling::Large, Mainloop>(op, first, end, tail);
+        else weight_gradients<tiling::Small, Mainloop>(op, first, end, tail);
       });
     }
   }
 
   void column_sum(const ColumnSum& op) const {
-    if (op.out.columns == 1 && op.in.columns != 1)
-      run(total_kernel, 1, sum_threads, 0, op.in, op.out, op.accumulate);
-    else
-      run(column_sum_kernel, unsigned(tiling::divide_up(op.in.columns, 32)), 256, 0, op.in, op.out,
-          op.accumulate);
+    if (op.out.columns == 1 && op.in.columns != 1) run(TotalWork{op.in, op.out, op.accumulate});
+    else run(ColumnSumWork{op.in, op.out, op.accumulate});
   }
 
-  void objective(const Objective& op) const { run(objective_kernel, 1, sum_threads, 0, op); }
+  void objective(const Objective& op) const { run(ObjectiveWork{op}); }
 
-  void aggregate_posterior(const AggregatePosterior& op) const {
-    const int groups = tiling::divide_up(op.z.rows, aggregate_rows);
-    run(aggregate_kernel, unsigned(groups * (op.z.columns + 1)), aggregate_threads, 0, op);
-  }
+  void aggregate_posterior(const AggregatePosterior& op) const { run(AggregateWork{op}); }
   void importance_bound(const ImportanceBound& op) const {
-    const int lanes = lanes_for(op.samples);
-    run(importance_bound_kernel, rows_grid(op.data(), lanes), row_threads, 0, op, lanes);
+    if (op.score.present()) row_pass(op.score.rows, op.score.columns, ImportanceRowBody{op});
+    else run(ImportanceBoundWork(op));
   }
 
   void update_all(const UpdateAll& op) const {
     constexpr std::size_t most = UpdateTable::most;
     for (std::size_t first = 0; first < op.updates.size(); first += most) {
-      UpdateTable table;
-      int blocks = 0;
+      UpdateAllWork work;
+      UpdateTable& table = work.table;
       for (std::size_t i = first; i < std::min(op.updates.size(), first + most); ++i) {
         const Update& u = op.updates[i];
-        UpdateEntry& entry = table.entries[table.count++];
-        entry = {Target(u), u.in.data, u.in.stride, u.w.rows, u.w.columns, blocks};
-        blocks += tiling::divide_up(u.w.rows * tiling::divide_up(u.w.columns, Piece::count),
-                                    UpdateTable::pieces_per_block);
+        table.entries[table.count++] = {Target(u), u.in.data,   u.in.stride,
+                                        u.w.rows,  u.w.columns, table.blocks};
+        table.blocks += tiling::divide_up(u.w.rows * tiling::divide_up(u.w.columns, Piece::count),
+                                          UpdateAllWork::pieces_per_block);
       }
-      run(update_all_kernel, unsigned(blocks), UpdateTable::threads, 0, table);
+      run(work);
     }
   }
 
   void clip_scale(const ClipScale& op) const {
     const int count = int(op.gradients.size());
     for (int first = 0; first < count; first += GradientTable::most) {
-      GradientTable table;
-      const int here = std::min(GradientTable::most, count - first);
-      std::copy_n(op.gradients.begin() + first, here, table.gradients);
-      run(squares_kernel, unsigned(here), sum_threads, 0, table, first, op.squares);
+      SquaresWork work{{}, std::min(GradientTable::most, count - first), first, op.squares};
+      std::copy_n(op.gradients.begin() + first, work.count, work.table.gradients);
+      run(work);
     }
-    run(clip_kernel, 1, 32, 0, op.squares, op.scale, count, op.limit);
+    run(ClipWork{op.squares, op.scale, count, op.limit});
   }
 
-  void advance(const Advance& op) const {
-    run(advance_kernel, 1, 32, 0, op.state, unsigned(op.rows));
+  void advance(const Advance& op) const { run(AdvanceWork{op}); }
+
+  /// Whether everything noted so far can be a phase.
+  bool complete() const {
+    return std::visit(
+        [](auto list) {
+          if constexpr (requires { list->complete; }) return list->complete;
+          else return true;
+        },
+        collecting);
+  }
+  /// What `record` runs on the skeletons given to it, as phases; null if it is not possible.
+  template <class Record>
+  std::unique_ptr<Phases> phases(Record&& record) const {
+    std::unique_ptr<Phases> all;
+    with_mainloop([&]<class Mainloop>() {
+      if constexpr (std::is_constructible_v<AnyPhaseList, PhaseList<Mainloop>*>) {
+        PhaseList<Mainloop> list;
+        Skeletons noting = *this;
+        noting.collecting = &list;
+        record(noting);
+        if (list.complete && !list.phases.empty())
+          all = std::make_unique<PhasesOf<Mainloop>>(std::move(list.phases), stream);
+      }
+    });
+    return all;
   }
 
  private:
-  template <class... P, class... A>
-  void run(void (*kernel)(P...), dim3 grid, int threads, std::size_t shared_bytes,
-           const A&... arguments) const {
-    Launch shape{grid, dim3(unsigned(threads))};
-    shape.shared_bytes = shared_bytes, shape.stream = stream, shape.overlap = overlap;
-    launch(kernel, shape, arguments...);
-  }
-  static dim3 rows_grid(int rows, int lanes) {
-    return unsigned(tiling::divide_up(rows, row_threads / lanes));
+  template <class Work>
+  void run(const Work& work) const {
+    if (collecting.index() > 0)
+      return std::visit(
+          [&](auto list) {
+            if constexpr (requires { list->add(work); }) list->add(work);
+          },
+          collecting);
+    Launch shape{dim3(unsigned(work.blocks())), dim3(unsigned(Work::threads))};
+    shape.shared_bytes = Work::shared_bytes, shape.stream = stream, shape.overlap = overlap;
+    launch(work_kernel<Work>, shape, work);
   }
   static bool large(const Product& op, int width) {
     return tiling::takes_large(tiling::tiles<tiling::Large>(op.rows(), op.columns(), width));
@@ -214,29 +224,33 @@ struct Skeletons {
   }
   template <class Tile, class Mainloop, bool b_transposed, class Body>
   void multiply(const Product& op, const Body& body) const {
-    const dim3 grid(unsigned(tiling::divide_up(op.rows(), Tile::rows)),
-                    unsigned(tiling::tiles_across<Tile>(op.columns(), Body::width)));
-    run(gemm_kernel<Tile, Mainloop, b_transposed, Body>, grid, Tile::threads,
-        BlockProduct<Tile, Mainloop, true, b_transposed>::shared_bytes,
-        Operand{op.a.data, op.a.stride, op.rows()}, Operand{op.b.data, op.b.stride, op.columns()},
-        op.depth(), body);
+    const Operand b{op.b.data, op.b.stride, op.columns()};
+    const auto with_factor = [&]<class Factor>(const Factor& a) {
+      run(GemmWork<Tile, Mainloop, b_transposed, Body, Factor>{a, b, op.rows(), op.depth(), body});
+    };
+    if constexpr (Forms<Body>::gathers)
+      if (op.gathers()) return with_factor(op.gather);
+    if (op.gathers()) throw std::logic_error("no kernel gathers the factor before this epilogue");
+    with_factor(Operand{op.a.data, op.a.stride, op.rows()});
   }
 
   template <class Tile, class Mainloop>
-  void weight_gradients(const WeightGradients& op, std::size_t first, std::size_t end) const {
-    LayerTable table;
-    int blocks = 0;
+  void weight_gradients(const WeightGradients& op, std::size_t first, std::size_t end,
+                        const Tail& tail) const {
+    using Work = WeightGradientsWork<Tile, Mainloop>;
+    Work work;
+    work.tail = tail;
+    LayerTable& table = work.table;
     for (std::size_t i = first; i < end; ++i) {
       const WeightGradient& from = op.layers[i];
       LayerGradient& to = table.layers[table.count++];
       to.dy = {from.dy.data, from.dy.stride, from.dy.columns};
       to.x = {from.x.data, from.x.stride, from.x.columns};
-      to.batch = from.dy.rows, to.first_block = blocks;
+      to.batch = from.dy.rows, to.first_block = table.blocks;
       to.weight = Target(from.weight), to.bias = Target(from.bias);
-      blocks += int(tiling::tiles<Tile>(from.dy.columns, from.x.columns, 1));
+      table.blocks += Work::tiles(from.dy.columns, from.x.columns);
     }
-    run(weight_gradients_kernel<Tile, Mainloop>, unsigned(blocks), Tile::threads,
-        BlockProduct<Tile, Mainloop, false, false>::shared_bytes, table);
+    run(work);
   }
 };
 

@@ -46,7 +46,8 @@ constexpr std::int64_t tiles(int rows, int columns, int width) {
 /// The rule: the large tile when it still gives every multiprocessor a block.
 constexpr bool takes_large(std::int64_t large_tiles) { return large_tiles >= processors; }
 
-/// The layers whose gradients share a launch: as many as fit a kernel's 4 KB of arguments.
-constexpr int layers_per_launch = 8;
+/// The layers whose gradients share a launch, and the parameters whose updates do: tables in the
+/// kernel's arguments, so that a recorded launch needs no memory of its own.
+constexpr int layers_per_launch = 16, updates_per_launch = 16;
 
 }  // namespace elbo::tiling

@@ -75,6 +75,13 @@ Traffic of_product(double m, double n, double k, int columns) {
   return {2 * m * n * k, number * k * (m * across + n * down)};
 }
 
+/// Bytes of a gathered row: whole 16-byte pieces, and where it lies, which each thread of it reads.
+inline double of_row(const Gather& op, int depth) {
+  const double where = 4.0 * (op.batch.order != nullptr) + 4.0 * (op.batch.state != nullptr) +
+                       4.0 * (op.source.blocks != nullptr);
+  return double(Source::dense_stride(op.source.type, op.out.columns)) + where * depth / 16;
+}
+
 }  // namespace tiling
 
 inline Traffic traffic(const Product& op) {
@@ -88,6 +95,12 @@ inline Traffic traffic(const Product& op) {
         const double units = double(m) * (n / width);
         if constexpr (requires { e.law; }) t = t + units * per_unit(e, width);
         else t = t + units * per_unit(e);
+        if (op.gathers()) {
+          const int across = large ? tiles_across<Large>(n, width) : tiles_across<Small>(n, width);
+          t.read += double(m) * across *
+                    (of_row(op.gather, large ? Large::depth : Small::depth) - number * k);
+          t.written += number * m * k;
+        }
         if constexpr (requires { e.terms; })
           if (e.terms.present())
             t.written += number * m *
@@ -120,10 +133,17 @@ inline Traffic traffic(const WeightGradients& op) {
     for (std::size_t i = first; i < end; ++i) {
       const WeightGradient& layer = op.layers[i];
       const double o = layer.dy.columns, n = layer.x.columns, b = layer.dy.rows;
-      all = all + (takes_large(large) ? of_product<Large>(o, n, b, Large::columns)
-                                      : of_product<Small>(o, n, b, Small::columns));
+      if (n == 0) all = all + Traffic{b * o, number * b * o};
+      else
+        all = all + (takes_large(large) ? of_product<Large>(o, n, b, Large::columns)
+                                        : of_product<Small>(o, n, b, Small::columns));
       all = all + traffic(layer.weight, o * n) + traffic(layer.bias, o);
     }
+  }
+  for (int i = 0; i < op.tail.objective.count; ++i) {
+    const double terms =
+        double(op.tail.objective.terms[i].rows) * op.tail.objective.terms[i].columns;
+    all = all + Traffic{terms, number * terms};
   }
   return all;
 }

@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels/cuda/gemm.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 // Where gradients go, many parameters to a launch: tables small enough (4 KB) for a kernel's
 // arguments, so that a recorded launch needs no memory of its own.
@@ -46,26 +46,6 @@ __device__ inline void prepare(const Target& target, NowStorage& storage) {
   });
 }
 
-/// Reads `count` ≤ Piece::count neighbours: whole pieces at once, an edge one by one, because what
-/// lies behind a view's columns may be another's.
-__device__ inline Piece fetch(const Real* from, int count) {
-  if (count == Piece::count) return *reinterpret_cast<const Piece*>(from);
-  Piece piece = {};
-#pragma unroll
-  for (int e = 0; e < Piece::count; ++e)
-    if (e < count) piece.v[e] = from[e];
-  return piece;
-}
-__device__ inline void put(Real* to, const Piece& piece, int count) {
-  if (count == Piece::count) {
-    *reinterpret_cast<Piece*>(to) = piece;
-    return;
-  }
-#pragma unroll
-  for (int e = 0; e < Piece::count; ++e)
-    if (e < count) to[e] = piece.v[e];
-}
-
 /// The update rule on the `count` weights from (r, c) on, whose gradients are g.
 template <class Rule>
 __device__ void update(const Target& t, const Rule& rule, const typename Rule::Now& now, Real clip,
@@ -73,15 +53,15 @@ __device__ void update(const Target& t, const Rule& rule, const typename Rule::N
   Real* const w = t.w + std::ptrdiff_t(r) * t.w_stride + c;
   Real* const m = t.m ? t.m + std::ptrdiff_t(r) * t.m_stride + c : nullptr;
   Real* const v = t.v ? t.v + std::ptrdiff_t(r) * t.v_stride + c : nullptr;
-  Piece new_w = fetch(w, count), new_m = {}, new_v = {};
-  if (m) new_m = fetch(m, count);
-  if (v) new_v = fetch(v, count);
+  Piece new_w = fetch_piece(w, count), new_m = {}, new_v = {};
+  if (m) new_m = fetch_piece(m, count);
+  if (v) new_v = fetch_piece(v, count);
 #pragma unroll
   for (int e = 0; e < Piece::count; ++e)
     rule.step(now, clip * g.v[e], new_w.v[e], new_m.v[e], new_v.v[e]);
-  put(w, new_w, count);
-  if (m) put(m, new_m, count);
-  if (v) put(v, new_v, count);
+  put_piece(w, new_w, count);
+  if (m) put_piece(m, new_m, count);
+  if (v) put_piece(v, new_v, count);
 }
 
 /// Calls f(store) with what to do with a piece of gradient: store(r, c, count, piece).
@@ -92,11 +72,11 @@ __device__ void with_target(const Target& t, const NowStorage& storage, F&& each
       Real* const to = t.gradient + std::ptrdiff_t(r) * t.gradient_stride + c;
       Piece sum = g;
       if (t.accumulate) {
-        const Piece old = fetch(to, count);
+        const Piece old = fetch_piece(to, count);
 #pragma unroll
         for (int e = 0; e < Piece::count; ++e) sum.v[e] += old.v[e];
       }
-      put(to, sum, count);
+      put_piece(to, sum, count);
     });
   if (t.updates)
     open(t.rule, [&]<class Rule>(const Rule& rule) {
@@ -109,78 +89,121 @@ __device__ void with_target(const Target& t, const NowStorage& storage, F&& each
 }
 
 struct LayerGradient {
-  Operand dy, x;
+  Operand dy, x;  // x of extent 0: a bias alone
   int batch = 0, first_block = 0;
   Target weight, bias;
 };
 struct LayerTable {
   static constexpr int most = tiling::layers_per_launch;
-  int count = 0;
+  int count = 0, blocks = 0;
   LayerGradient layers[most];
 };
-static_assert(sizeof(LayerTable) <= 4096);
 
 /// Every layer's dyᵀ x, and the column sums of dy beside it.  Blocks are counted through the
-/// table; within a layer, along the columns first.
+/// table; within a layer, along the columns first.  With a tail, one block more works out the
+/// objective, and the block that ends last moves the counters, which the others have read.
 ///
 /// A layer of O outputs and I inputs at batch B: 2 B O I flops; reads
 /// sizeof(Real) B (O ⌈I/BN⌉ + I ⌈O/BM⌉) bytes; an update reads and writes 3 O I numbers more.
 template <class Tile, class Mainloop>
-__global__ void __launch_bounds__(Tile::threads, Tile::resident)
-    weight_gradients_kernel(const __grid_constant__ LayerTable table) {
+struct WeightGradientsWork {
   using Product = BlockProduct<Tile, Mainloop, false, false>;
-  ELBO_DYNAMIC_SHARED(shared, Real);
-  ELBO_SHARED(now, NowStorage[2]);
-  ELBO_SHARED(parts, Real[Tile::threads]);
-  begin();
-  int index = 0;
-  while (index + 1 < table.count && int(blockIdx.x) >= table.layers[index + 1].first_block) ++index;
-  const LayerGradient& layer = table.layers[index];
-  const int outputs = layer.dy.extent, inputs = layer.x.extent;
-  const int across = tiling::divide_up(inputs, Tile::columns);
-  const int tile = int(blockIdx.x) - layer.first_block;
-  const int first_row = tile / across * Tile::rows, first_column = tile % across * Tile::columns;
-  const bool sums = layer.bias.present() && first_column == 0;
+  static constexpr int threads = Tile::threads, resident = Tile::resident;
+  static constexpr std::size_t shared_bytes = Product::shared_bytes;
+  LayerTable table;
+  Tail tail;
 
-  // The bias: thread (part, column) sums every `interleave`-th row of dy from the product's own
-  // panels, which hold it unrounded.
-  constexpr int interleave = Tile::threads / Tile::rows;
-  const int column = int(threadIdx.x) % Tile::rows, part = int(threadIdx.x) / Tile::rows;
-  Real sum = 0;
-  Product::multiply(
-      shared, layer.dy, layer.x, first_row, first_column, layer.batch,
-      [&] {
-        if (threadIdx.x == 0 && layer.weight.updates) prepare(layer.weight, now[0]);
-        if (threadIdx.x == 32 && sums && layer.bias.updates) prepare(layer.bias, now[1]);
-      },
-      [&](const Real* dy) {
-        if (sums)
-          for (int k = part; k < Tile::depth; k += interleave)
-            sum += dy[Product::A::index(column, k)];
-      });
+  static int tiles(int outputs, int inputs) {
+    if (inputs == 0) return tiling::divide_up(outputs, ColumnSumWork::columns);
+    return int(tiling::tiles<Tile>(outputs, inputs, 1));
+  }
+  HD int blocks() const { return table.blocks + (tail.objective.count > 0); }
 
-  with_target(layer.weight, now[0], [&](auto&& store) {
-    constexpr int pieces = Tile::columns / Piece::count;
-    for (int i = int(threadIdx.x); i < Tile::rows * pieces; i += Tile::threads) {
-      const int r = i / pieces, c = i % pieces * Piece::count;
-      const int left = inputs - first_column - c;
-      if (first_row + r >= outputs || left <= 0) continue;
-      Piece g;
-#pragma unroll
-      for (int e = 0; e < Piece::count; ++e) g.v[e] = Product::at(shared, r, c + e);
-      store(first_row + r, first_column + c, left < Piece::count ? left : Piece::count, g);
+  __device__ void block(int index) const {
+    if (index == table.blocks) {
+      objective<threads>(tail.objective);
+    } else {
+      int i = 0;
+      while (i + 1 < table.count && index >= table.layers[i + 1].first_block) ++i;
+      const LayerGradient& layer = table.layers[i];
+      if (layer.x.extent == 0) bias(layer, index - layer.first_block);
+      else weight(layer, index - layer.first_block);
     }
-  });
+    if (tail.advance.state) end(*tail.advance.state);
+  }
 
-  if (!sums) return;  // the whole block
-  parts[threadIdx.x] = sum;
-  __syncthreads();
-  if (part > 0 || first_row + column >= outputs) return;
-  Piece g = {};
+ private:
+  __device__ void end(StepState& state) const {
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    __threadfence();
+    if (atomicAdd(&state.blocks, 1u) + 1 < unsigned(blocks())) return;
+    __threadfence();
+    state.blocks = 0;
+    tail.advance.move();
+  }
+
+  __device__ static void bias(const LayerGradient& layer, int tile) {
+    ELBO_SHARED(now, NowStorage);
+    if (threadIdx.x == 0 && layer.bias.updates) prepare(layer.bias, now);
+    const int columns = ColumnSumWork::columns;
+    const int column = tile * columns + int(threadIdx.x) % columns;
+    Piece g = {};
+    g.v[0] = column_total(layer.dy, layer.batch, column);
+    if (int(threadIdx.x) < columns && column < layer.dy.extent)
+      with_target(layer.bias, now, [&](auto&& store) { store(0, column, 1, g); });
+  }
+
+  __device__ static void weight(const LayerGradient& layer, int tile) {
+    ELBO_DYNAMIC_SHARED(shared, Real);
+    ELBO_SHARED(now, NowStorage[2]);
+    ELBO_SHARED(parts, Real[Tile::threads]);
+    const int outputs = layer.dy.extent, inputs = layer.x.extent;
+    const int across = tiling::divide_up(inputs, Tile::columns);
+    const int first_row = tile / across * Tile::rows, first_column = tile % across * Tile::columns;
+    const bool sums = layer.bias.present() && first_column == 0;
+
+    // The bias: thread (part, column) sums every `interleave`-th row of dy from the product's own
+    // panels, which hold it unrounded.
+    constexpr int interleave = Tile::threads / Tile::rows;
+    const int column = int(threadIdx.x) % Tile::rows, part = int(threadIdx.x) / Tile::rows;
+    Real sum = 0;
+    Product::multiply(
+        shared, Copied<typename Product::A>{layer.dy, first_row}, layer.x, first_column,
+        layer.batch,
+        [&] {
+          if (threadIdx.x == 0 && layer.weight.updates) prepare(layer.weight, now[0]);
+          if (threadIdx.x == 32 && sums && layer.bias.updates) prepare(layer.bias, now[1]);
+        },
+        [&](const Real* dy) {
+          if (sums)
+            for (int k = part; k < Tile::depth; k += interleave)
+              sum += dy[Product::A::index(column, k)];
+        });
+
+    with_target(layer.weight, now[0], [&](auto&& store) {
+      constexpr int pieces = Tile::columns / Piece::count;
+      for (int i = int(threadIdx.x); i < Tile::rows * pieces; i += Tile::threads) {
+        const int r = i / pieces, c = i % pieces * Piece::count;
+        const int left = inputs - first_column - c;
+        if (first_row + r >= outputs || left <= 0) continue;
+        Piece g;
 #pragma unroll
-  for (int p = 0; p < interleave; ++p) g.v[0] += parts[p * Tile::rows + column];
-  with_target(layer.bias, now[1], [&](auto&& store) { store(0, first_row + column, 1, g); });
-}
+        for (int e = 0; e < Piece::count; ++e) g.v[e] = Product::at(shared, r, c + e);
+        store(first_row + r, first_column + c, left < Piece::count ? left : Piece::count, g);
+      }
+    });
+
+    if (!sums) return;  // the whole block
+    parts[threadIdx.x] = sum;
+    __syncthreads();
+    if (part > 0 || first_row + column >= outputs) return;
+    Piece g = {};
+#pragma unroll
+    for (int p = 0; p < interleave; ++p) g.v[0] += parts[p * Tile::rows + column];
+    with_target(layer.bias, now[1], [&](auto&& store) { store(0, first_row + column, 1, g); });
+  }
+};
 
 struct UpdateEntry {
   Target target;
@@ -188,34 +211,41 @@ struct UpdateEntry {
   int in_stride = 0, rows = 0, columns = 0, first_block = 0;
 };
 struct UpdateTable {
-  static constexpr int most = 16, threads = 256, pieces_per_block = 4 * threads;
-  int count = 0;
+  static constexpr int most = tiling::updates_per_launch;
+  int count = 0, blocks = 0;
   UpdateEntry entries[most];
 };
-static_assert(sizeof(UpdateTable) <= 4096);
 
 /// Every parameter's update from its stored gradient: reads 4 and writes 3 numbers a weight (Adam).
-__global__ void __launch_bounds__(UpdateTable::threads)
-    update_all_kernel(const __grid_constant__ UpdateTable table) {
-  ELBO_SHARED(now, NowStorage);
-  begin();
-  int index = 0;
-  while (index + 1 < table.count && int(blockIdx.x) >= table.entries[index + 1].first_block)
-    ++index;
-  const UpdateEntry& entry = table.entries[index];
-  if (threadIdx.x == 0) prepare(entry.target, now);
-  __syncthreads();
-  const unsigned across = unsigned(tiling::divide_up(entry.columns, Piece::count));
-  const unsigned pieces = across * unsigned(entry.rows);
-  const unsigned first = (blockIdx.x - unsigned(entry.first_block)) * UpdateTable::pieces_per_block;
-  with_target(entry.target, now, [&](auto&& store) {
-    for (unsigned i = first + threadIdx.x; i < first + UpdateTable::pieces_per_block && i < pieces;
-         i += UpdateTable::threads) {
-      const int r = int(i / across), c = int(i % across) * Piece::count;
-      const int left = entry.columns - c, count = left < Piece::count ? left : Piece::count;
-      store(r, c, count, fetch(entry.in + std::ptrdiff_t(r) * entry.in_stride + c, count));
-    }
-  });
-}
+struct UpdateAllWork {
+  static constexpr int threads = block_threads, resident = 1, pieces_per_block = 8 * threads;
+  static constexpr std::size_t shared_bytes = 0;
+  UpdateTable table;
+
+  HD int blocks() const { return table.blocks; }
+  __device__ void block(int at) const {
+    ELBO_SHARED(now, NowStorage);
+    int index = 0;
+    while (index + 1 < table.count && at >= table.entries[index + 1].first_block) ++index;
+    const UpdateEntry& entry = table.entries[index];
+    if (threadIdx.x == 0) prepare(entry.target, now);
+    __syncthreads();
+    const unsigned across = unsigned(tiling::divide_up(entry.columns, Piece::count));
+    const unsigned pieces = across * unsigned(entry.rows);
+    const unsigned first = unsigned(at - entry.first_block) * pieces_per_block;
+    with_target(entry.target, now, [&](auto&& store) {
+      for (unsigned i = first + threadIdx.x; i < first + pieces_per_block && i < pieces;
+           i += threads) {
+        const int r = int(i / across), c = int(i % across) * Piece::count;
+        const int left = entry.columns - c, count = left < Piece::count ? left : Piece::count;
+        store(r, c, count, fetch_piece(entry.in + std::ptrdiff_t(r) * entry.in_stride + c, count));
+      }
+    });
+  }
+};
+
+/// Arguments of a kernel that tables may fill; CUDA takes 32 KB of them from 12.1 on.
+static_assert(sizeof(WeightGradientsWork<tiling::Large, Fma>) <= 8192 &&
+              sizeof(UpdateAllWork) <= 8192);
 
 }  // namespace elbo::inline ELBO_TARGET

@@ -10,7 +10,7 @@ namespace elbo {
 /// Sparse (compressed rows): row r lists entries starts[r] to before starts[r + 1], in ascending
 /// order of their columns; what is not listed is 0.
 struct Source {
-  enum class Type { bits, u8, u16, f32 };
+  enum class Type { bits, u8, u16, f32 };  // u16 of sparse alone, bits of dense
   Type type = Type::f32;
   const void* data = nullptr;
   std::int64_t rows = 0;
@@ -29,6 +29,10 @@ struct Source {
     return std::int64_t(blocks[datum >> block_shift]) + (datum & ((1u << block_shift) - 1));
   }
   HD bool sparse() const { return starts != nullptr; }
+  /// Where a dense row starts.
+  HD const unsigned char* row(std::int64_t r) const {
+    return static_cast<const unsigned char*>(data) + r * stride;
+  }
 
   /// Value i of those that lie from `first` on.
   HD Real stored(const void* first, std::int64_t i) const {
@@ -44,9 +48,7 @@ struct Source {
     }
   }
   /// Of a dense source.
-  HD Real operator()(std::int64_t row, int c) const {
-    return stored(static_cast<const std::uint8_t*>(data) + row * stride, c);
-  }
+  HD Real operator()(std::int64_t r, int c) const { return stored(row(r), c); }
   /// Of a sparse source.
   HD int column(std::uint64_t entry) const {
     return columns < wide_from ? int(static_cast<const std::uint16_t*>(indices)[entry])

@@ -81,16 +81,18 @@ struct SampleManyGradientBody {
 ///     log w = log_p + log_ratio              bound = log 1/S Σ_s w_s
 ///     weights = weight · w_s / Σ w           the weight being upstream(b) or one scale for all
 ///
-/// log_p, log_ratio [B·S,n], a row's sum counting  →  bound [B,1] in nats, weights [B·S,1].  What
-/// is absent is not computed.  Any log w below overflow, of which one a datum is finite. Source:
-/// Burda et al., Importance Weighted Autoencoders (2016), equations 8 and 14.
+/// log_p, log_ratio [B·S,n], a row's sum counting  →  bound [B,1] in nats, weights [B·S,1].  The
+/// rows of score and side_score [B·S,n] are multiplied by theirs.  What is absent is not computed.
+/// Any log w below overflow, of which one a datum is finite. Source: Burda et al., Importance
+/// Weighted Autoencoders (2016), equations 8 and 14.
 struct ImportanceBound {
-  Matrix log_p, log_ratio, bound, upstream, weights;
+  Matrix log_p, log_ratio, bound, upstream, weights, score{}, side_score{};
   Scale scale;
   int samples = 1;
   void views(auto&& visit) {
     visit(log_p, Access::read), visit(log_ratio, Access::read), visit(upstream, Access::read);
     visit(bound, Access::write), visit(weights, Access::write);
+    visit(score, Access::update), visit(side_score, Access::update);
   }
 
   /// Below every log w, and finite: what is less any log w still has an exponential.
@@ -103,6 +105,27 @@ struct ImportanceBound {
     return sum;
   }
   HD Real weight(int b) const { return upstream.present() ? upstream(b, 0) : scale.value(); }
+};
+
+/// The same with scores, by rows: the team of each works out its datum's sum again.
+struct ImportanceRowBody {
+  ImportanceBound op;
+  template <class Team>
+  HD void operator()(int r, const Team& team) const {
+    const int b = r / op.samples, first = b * op.samples;
+    const auto log_weight = [&](int s) { return op.log_weight(first + s); };
+    const Real most = larger(ImportanceBound::least, team.max(op.samples, log_weight));
+    const Real total =
+        team.sum(op.samples, [&](int s) { return Vec<1>{elbo::exp(log_weight(s) - most)}; })[0];
+    const Real weight = op.weight(b) / total * elbo::exp(op.log_weight(r) - most);
+    team.once([&] {
+      if (r == first && op.bound.present())
+        op.bound(b, 0) = most + std::log(total / Real(op.samples));
+      op.weights(r, 0) = weight;
+    });
+    team.each(op.score.columns, [&](int c) { op.score(r, c) *= weight; });
+    team.each(op.side_score.columns, [&](int c) { op.side_score(r, c) *= weight; });
+  }
 };
 
 }  // namespace elbo

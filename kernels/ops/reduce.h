@@ -75,6 +75,16 @@ struct Advance {
   StepState* state = nullptr;
   int rows = 0;
   void views(auto&&) {}
+  HD void move() const { ++state->step, state->position += std::uint32_t(rows); }
+};
+
+/// What the last operation of a step may do besides: the objective, and then the counters.
+struct Tail {
+  Objective objective;  // of no terms: none
+  Advance advance;      // without a state: none
+  void views(auto&& visit) {
+    if (objective.count > 0) objective.views(visit);
+  }
 };
 
 }  // namespace elbo

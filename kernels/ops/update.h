@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "kernels/math/update_rules.h"
+#include "kernels/ops/reduce.h"
 #include "kernels/state.h"
 
 namespace elbo {
@@ -72,6 +73,7 @@ struct Sink {
 };
 
 /// The gradients of a dense layer's parameters: W [O,I] gets dyᵀ x, b [1,O] the column sums of dy.
+/// Without x there is a b alone: any parameter whose gradient is a column sum, of a row even.
 struct WeightGradient {
   Matrix dy, x;
   Sink weight, bias;
@@ -84,8 +86,10 @@ struct WeightGradient {
 /// All of a step's in one launch; they depend on nothing of each other.
 struct WeightGradients {
   std::vector<WeightGradient> layers;
+  Tail tail{};
   void views(auto&& visit) {
     for (WeightGradient& l : layers) l.views(visit);
+    tail.views(visit);
   }
 };
 

@@ -65,6 +65,7 @@ Configuration& configuration() {
     read("ELBO_SIMT_SEED", c.seed);
     read("ELBO_SIMT_PREEMPT", c.preempt);
     read("ELBO_SIMT_RESIDENT", c.resident);
+    read("ELBO_SIMT_AT_ONCE", c.at_once);
     read("ELBO_SIMT_TIMEOUT", c.timeout);
     return c;
   }();

@@ -24,12 +24,13 @@ struct Error : std::runtime_error {
 };
 
 /// Process-wide; change it between launches. The environment sets it at first use:
-/// ELBO_SIMT_SEED, ELBO_SIMT_PREEMPT, ELBO_SIMT_RESIDENT, ELBO_SIMT_TIMEOUT.
+/// ELBO_SIMT_SEED, ELBO_SIMT_PREEMPT, ELBO_SIMT_RESIDENT, ELBO_SIMT_AT_ONCE, ELBO_SIMT_TIMEOUT.
 struct Configuration {
   std::uint64_t seed = 2;  // 0: threads in order; 1: in reverse; even: any thread next;
                            // odd: warps of random priority, so that some run far ahead
   unsigned preempt = 0;    // race build: switch threads at one in so many accesses, 0: never
   unsigned resident = 1;   // blocks that take turns; a cooperative launch: all of them
+  unsigned at_once = 5;    // blocks of a cooperative launch that takes all there is room for
   double timeout = 60;     // seconds per launch
 };
 Configuration& configuration();

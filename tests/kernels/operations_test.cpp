@@ -305,7 +305,6 @@ bool is_zero(int row, int column) { return row == 0 || (row > 1 && (row * 7 + co
 const Stored stored[] = {
     {"bits", Source::Type::bits, false, [](int r, int c) { return (r * 5 + c * 3) / 4 % 2; }},
     {"bytes", Source::Type::u8, false, [](int r, int c) { return (r * 31 + c * 7) % 256; }},
-    {"words", Source::Type::u16, false, [](int r, int c) { return (r * 977 + c) % 65536; }},
     {"floats", Source::Type::f32, false, [](int r, int c) { return r - c / 8.0; }},
     {"listed bytes", Source::Type::u8, true,
      [](int r, int c) { return is_zero(r, c) ? 0 : 1 + (r + c) % 255; }},

@@ -115,6 +115,47 @@ TEST(Batches, hold_the_values_of_data_of_any_type) {
     }
 }
 
+TEST(Batches, bring_a_first_layer_the_same_numbers_whatever_their_type) {
+  constexpr int rows = 70, columns = 53, units = 9;
+  const auto value = [](long r, int c) { return (r * 5 + c * 3) % 7 == 0; };
+  const auto grey = [&](long r, int c) { return value(r, c) + 2 * (r == 69 && c == 52); };
+  const auto plain = [](Dataset data) {
+    data.scale = 1;
+    return data;
+  };
+  std::vector<Real> weights;
+  for (int i = 0; i < units * columns; ++i) weights.push_back(Real((i * 37 % 101) - 50) / 16);
+  for (const Device& device : devices()) {
+    const Tensor w(device, {units, columns}, weights), b(device, {1, units});
+    const auto first_layer = [&](const Dataset& data, std::optional<std::size_t> memory = {}) {
+      Batches batches(device, data, 3, memory);
+      batches.shuffle(1, 0, 0);
+      Tensor y;
+      Step step(device, [&] {
+        y = dense(Relu{}, batches.next(20), w, b);
+        advance(device, batches.progress(), 20);
+      });
+      std::vector<Real> all;
+      for (long done = 0; done < 60; done += 20) {
+        batches.provide(done, 20);
+        step();
+        for (const Real v : y.read()) all.push_back(v);
+      }
+      return all;
+    };
+    SCOPED_TRACE(device.name());
+    const auto wanted = first_layer(floats(rows, columns, value));
+    EXPECT_EQ(RowFormat(bytes(rows, columns, value)).type, Type::bits);
+    EXPECT_EQ(first_layer(plain(bytes(rows, columns, value))), wanted) << "bits";
+    EXPECT_EQ(first_layer(lists(rows, columns, value)), wanted) << "lists";
+    const Dataset three = plain(bytes(rows, columns, grey));
+    EXPECT_EQ(RowFormat(three).type, Type::u8);
+    EXPECT_EQ(first_layer(three), first_layer(floats(rows, columns, grey))) << "bytes";
+    const auto streamed = first_layer(floats(rows, columns, value), 64 * 224);
+    EXPECT_EQ(first_layer(plain(bytes(rows, columns, value)), 64 * 16), streamed);
+  }
+}
+
 /// What an epoch's batches bring: the data in their order, and the noise of each.
 struct Epoch {
   std::vector<Real> x, noise;

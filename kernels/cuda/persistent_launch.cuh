@@ -1,0 +1,25 @@
+#pragma once
+#include "kernels/cuda/persistent.cuh"
+
+// The body of run_persistent, for the two files that compile the kernel: it holds every work of a
+// step and takes longer than all others together.
+namespace elbo::inline ELBO_TARGET {
+
+template <class Mainloop>
+int run_persistent(const Phase<Mainloop>* phases, int count, int steps, unsigned* arrived,
+                   unsigned before, cudaStream_t stream) {
+  constexpr std::size_t shared = most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
+  const auto kernel = persistent_kernel<Mainloop>;
+  const int blocks = blocks_at_once(kernel, persistent_threads, shared);
+  Launch shape{dim3(unsigned(blocks)), dim3(unsigned(persistent_threads))};
+  shape.shared_bytes = shared, shape.stream = stream, shape.cooperative = true;
+  launch(kernel, shape, phases, count, steps, arrived, before);
+  return blocks;
+}
+
+template int run_persistent(const Phase<Fma>*, int, int, unsigned*, unsigned, cudaStream_t);
+#ifndef ELBO_DOUBLE
+template int run_persistent(const Phase<Tf32>*, int, int, unsigned*, unsigned, cudaStream_t);
+#endif
+
+}  // namespace elbo::inline ELBO_TARGET

@@ -1,0 +1,110 @@
+// A step whose operations are phases of one kernel that runs many steps.
+#include <gtest/gtest.h>
+
+#include "kernels/simt/executor.h"
+#include "models/model.h"
+#include "models/trainer.h"
+#include "runtime/error.h"
+#include "tests/runtime/grey_images.h"
+
+namespace elbo {
+namespace {
+
+struct Trained {
+  std::vector<Real> numbers;  // all weights and moments, then the epochs' losses
+  std::size_t launches = 0;
+};
+
+Trained train(const Device& device, const ModelConfig& config, TrainingOptions options, Tier tier) {
+  const Dataset data = grey_images(85, config.observed);  // 5 batches of 16 and one of 5
+  Model model(device, config, 1);
+  Batches batches(device, data, 3);
+  options.batch = 16, options.tier = tier, options.rate = Constant{Real(1e-2)};
+  Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+  simt::clear_launches();
+  Trained trained;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    const Means means = trainer.epoch();
+    for (const double mean : {means.elbo, means.log_likelihood, means.kl})
+      trained.numbers.push_back(Real(mean));
+  }
+  trained.launches = simt::launches().size();
+  for (const Parameter& p : model.parameters())
+    for (const Real x : p.tensor.read()) trained.numbers.push_back(x);
+  const Optimizer& optimizer = trainer.optimizer();
+  for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
+    if (optimizer.parameters()[i].trained)
+      for (const Tensor& moment : {optimizer.first_moment(i), optimizer.second_moment(i)})
+        for (const Real x : moment.read()) trained.numbers.push_back(x);
+  return trained;
+}
+
+struct Named {
+  const char* name;
+  ModelConfig config;
+  TrainingOptions options{};
+};
+std::vector<Named> kinds() {
+  const ModelConfig vae{.observed = 33, .hidden = {37}, .latent = 5};
+  const auto with = [&](auto change) {
+    ModelConfig config = vae;
+    change(config);
+    return config;
+  };
+  return {
+      {"bernoulli", vae},
+      {"deep tanh", with([](auto& c) { c.hidden = {19, 11}, c.activation = "tanh"; })},
+      {"without hidden layers", with([](auto& c) { c.hidden = {}; })},
+      {"autoencoder", with([](auto& c) { c.model = "ae", c.likelihood = "gaussian"; })},
+      {"variance of a feature",
+       with([](auto& c) { c.likelihood = "gaussian", c.sigma = "feature"; })},
+      {"variance of a datum", with([](auto& c) { c.likelihood = "gaussian", c.sigma = "datum"; })},
+      {"batch norm and dropout", with([](auto& c) { c.norm = "batch", c.dropout = Real(0.2); })},
+      {"layer norm", with([](auto& c) { c.norm = "layer"; })},
+      {"importance weighted", vae, {.bound = Bound::iwae, .samples = 3}},
+      {"free bits", vae, {.free_bits = Real(0.1)}},
+  };
+}
+
+TEST(Persistent, trains_to_the_bits_of_the_graph_whatever_the_grid) {
+  for (const Precision precision : {Precision::fp32, Precision::tf32})
+    for (const Named& kind : kinds()) {
+      SCOPED_TRACE(std::string(kind.name) + " precision " + std::to_string(int(precision)));
+      const Device device = Device::simt(precision);
+      const Trained graph = train(device, kind.config, kind.options, Tier::graph);
+      for (const unsigned blocks : {1u, 4u, 5u}) {
+        simt::configuration().at_once = blocks;
+        const Trained one = train(device, kind.config, kind.options, Tier::persistent);
+        EXPECT_EQ(one.numbers, graph.numbers) << blocks << " blocks";
+        // Two epochs, each one launch of whole batches, one of the rest.
+        EXPECT_EQ(one.launches, 4u);
+        EXPECT_GE(graph.launches, 2 * 6 * 5u);
+      }
+      simt::configuration().at_once = 5;
+    }
+}
+
+TEST(Persistent, is_refused_where_it_cannot_be) {
+  const auto refused = [](const Device& device, TrainingOptions options) {
+    options.batch = 16, options.tier = Tier::persistent;
+    const Dataset data = grey_images(16, 13);
+    Vae vae(device, {.observed = 13, .hidden = {11}, .latent = 3});
+    Batches batches(device, data, 1);
+    try {
+      Trainer(vae, batches, options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string why = "` cannot be a phase of one persistent kernel on ";
+  EXPECT_NE(refused(Device::cpu(), {}).find("step: `gather, product [16,13] x [13,11]"),
+            std::string::npos);
+  EXPECT_NE(refused(Device::cpu(), {}).find(why + "cpu"), std::string::npos);
+  EXPECT_NE(refused(Device::simt(), {.clip = 1}).find(why + "simt"), std::string::npos);
+  EXPECT_NE(refused(Device::simt(Precision::bf16), {}).find(why + "simt"), std::string::npos);
+  EXPECT_EQ(refused(Device::simt(), {}), "");
+}
+
+}  // namespace
+}  // namespace elbo
