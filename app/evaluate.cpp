@@ -16,10 +16,10 @@ namespace {
 
 /// The mean over data of Σ (x - x̂)², over what is not missing.
 double squared_error(const Dataset& data, const std::vector<float>& reconstructed) {
+  const std::vector<float> x = data.values();
   double sum = 0;
   for (std::size_t i = 0; i < reconstructed.size(); ++i) {
-    const double off = double(data.value(long(i) / data.columns, int(i % data.columns))) -
-                       double(reconstructed[i]);
+    const double off = double(x[i]) - double(reconstructed[i]);
     if (!std::isnan(off)) sum += off * off;
   }
   return sum / (double(reconstructed.size()) / data.columns);

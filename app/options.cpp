@@ -66,6 +66,18 @@ CLI::Validator whole_from(Integer least) {
       "");
 }
 
+/// Bytes, as 8G, 500M, 64K or a plain number.
+std::optional<std::size_t> size_of(const std::string& text) {
+  double value = 0;
+  const char *first = text.data(), *last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(first, last, value, std::chars_format::fixed);
+  const std::string_view unit(end, last);
+  const int power = unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : unit.empty() ? 0 : -1;
+  value = std::ldexp(value, power);
+  if (error != std::errc() || power < 0 || !(value >= 1) || value >= 0x1p63) return {};
+  return std::size_t(value);
+}
+
 CLI::Validator one_of(std::vector<std::string> words) {
   return CLI::Validator(
       [words = std::move(words)](std::string& text) -> std::string {
@@ -164,6 +176,15 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add_device(app, c.device);
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
+  add("--data-memory", c.data_memory,
+      "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
+      "it")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            const bool fits = text == "auto" || size_of(text);
+            return fits ? "" : "'" + text + "' is neither auto nor a size such as 8G, 500M or 64K";
+          },
+          ""));
   app->add_option("--valid", c.valid, "validation data, or the fraction of DATA to hold out");
   app->add_option("--out", c.out, "run folder [runs/<name of the data>]");
   app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
@@ -333,6 +354,8 @@ Device device_named(const std::string& name, const TrainCommand& c) {
   return device;
 }
 
+std::optional<std::size_t> data_memory(const TrainCommand& c) { return size_of(c.data_memory); }
+
 TrainingOptions training_options(const TrainCommand& c, long rows) {
   const long batch = std::min<long>(c.batch, rows);
   const std::uint64_t per_epoch = std::uint64_t(rows / batch + (rows % batch > 1));
@@ -378,6 +401,8 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["seed"] = c.seed;
   s["device"] = c.device;
   s["precision"] = c.precision;
+  // Not auto: what that came to stands in the checkpoint.
+  if (data_memory(c)) s["data-memory"] = c.data_memory;
   return s;
 }
 

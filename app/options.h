@@ -1,5 +1,6 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -28,7 +29,7 @@ struct TrainCommand {
   std::string rate_schedule = "constant", optimizer = "adam";
   double clip = 0;
   std::uint64_t seed = 0;
-  std::string device = "auto", precision = "tf32";
+  std::string device = "auto", precision = "tf32", data_memory = "auto";
   bool resume = false, force = false;
   std::string line;  // the command as it was typed, for the report
 };
@@ -97,6 +98,9 @@ Device device_named(const std::string& name, const TrainCommand&);
 inline Device device_named(const std::string& name, const RunDirectory& folder) {
   return device_named(name, stored_command(folder));
 }
+
+/// The bytes that --data-memory gives; nothing for auto.
+std::optional<std::size_t> data_memory(const TrainCommand&);
 
 /// What the words mean for a training on so many data.
 TrainingOptions training_options(const TrainCommand&, long rows);

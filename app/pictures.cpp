@@ -34,7 +34,7 @@ void write_reconstructions(const std::string& png, const Model& model, const Dat
                            const std::vector<float>& reconstructed) {
   constexpr long columns = 16;
   const long shown = long(reconstructed.size()) / data.columns;
-  std::vector<float> x = data.values();
+  std::vector<float> x = data.slice(0, shown).values();
   const float black = 0;
   for (float& value : x)
     if (std::isnan(value)) value = black;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -32,14 +33,15 @@ double seconds_since(Clock::time_point start) {
 /// A training that stands still or runs, with everything that it writes.
 class Training {
  public:
-  Training(const TrainCommand& c, const Device& device, TrainingData data)
+  Training(const TrainCommand& c, const Device& device, TrainingData data,
+           std::optional<std::size_t> memory)
       : command_(c),
         folder_(c.out),
         data_(std::move(data)),
         config_(config_for(c, data_.train)),
         model_(device, config_, c.seed),
         options_(training_options(c, data_.train.rows)),
-        batches_(device, data_.train, c.seed),
+        batches_(device, data_.train, c.seed, memory),
         metrics_(folder_),
         trainer_(Trainer::terms_of(model_, options_), model_.parameters(), batches_, options_),
         progress_(c.epochs, data_.train.rows, model_.variational()) {
@@ -47,10 +49,11 @@ class Training {
     model_.check_data(data_.train);
     if (data_.valid) {
       model_.check_data(*data_.valid);
-      valid_batches_.emplace(device, *data_.valid, c.seed);
+      valid_batches_.emplace(device, *data_.valid, c.seed, data_memory(c));
     }
     state_.data_hash = data_.train.hash();
     state_.settings = settings(c).dump();
+    state_.streamed = batches_.streamed();
   }
 
   void begin() {
@@ -72,7 +75,7 @@ class Training {
     folder_.restore(trainer_.optimizer());
     const std::string now = state_.settings;
     state_ = stored;
-    state_.settings = now;
+    state_.settings = now, state_.streamed = batches_.streamed();
     trainer_.resume(stored.epochs_done, stored.steps, stored.position, stored.totals);
   }
 
@@ -160,7 +163,8 @@ class Training {
     config.observed = data.columns;
     if (config.likelihood == "categorical" && config.classes == 0) {
       float largest = 1;
-      for (const float x : data.values()) largest = std::max(largest, x);
+      for (long r = 0; r < data.rows; ++r)
+        data.each_listed(r, [&](int, float x) { largest = std::max(largest, x); });
       config.classes = int(std::min(largest, 65535.f)) + 1;
     }
     if (config.input == "auto" && data.missing() > 0 && !encoder_input(config))
@@ -256,8 +260,13 @@ int run(const TrainCommand& c) {
   watch_for_interrupts();
   const RunDirectory folder(c.out);
   if (!c.resume && !c.force) folder.require_empty();
-  if (c.resume) folder.load_checkpoint();  // says that there is none before the data are read
-  Training training(c, device_named(c.device, c), read_training_data(c));
+  std::optional<std::size_t> memory = data_memory(c);
+  if (c.resume) {  // says that there is none before the data are read
+    const std::optional<std::size_t> streamed = folder.load_checkpoint().streamed;
+    // An epoch goes on in the order that it began with, whatever is free now.
+    if (!memory) memory = streamed.value_or(std::numeric_limits<std::size_t>::max());
+  }
+  Training training(c, device_named(c.device, c), read_training_data(c), memory);
   std::cout << training.missing() << std::flush;
   if (c.resume) {
     training.resume();

@@ -33,8 +33,7 @@ double typical_total(const Dataset& data) {
   double logs = 0;
   for (long r = 0; r < data.rows; ++r) {
     double total = 0;
-    for (int c = 0; c < data.columns; ++c)
-      if (const float x = data.value(r, c); !std::isnan(x)) total += x;
+    data.each_listed(r, [&](int, float x) { total += std::isnan(x) ? 0 : x; });
     logs += total > 0 ? std::log(total) : 0;
   }
   return std::exp(logs / double(data.rows));

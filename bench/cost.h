@@ -35,9 +35,10 @@ inline Cost cost(Operation operation) {
   for (const auto& [data, moved] : matrices)
     c.bytes += double(sizeof(Real)) * moved.numbers * (moved.read + moved.written);
 
+  // Of lists only their ends: how long they are is not known here.
   if (const auto* gather = std::get_if<Gather>(&operation))
     c.bytes += double(gather->out.rows) *
-               (4 + gather->out.columns * (gather->source.type == Source::Type::u8 ? 1.0 : 4.0));
+               (4.0 + (gather->source.sparse() ? 16.0 : double(gather->source.stride)));
   if (const auto* product = std::get_if<Product>(&operation))
     c.flops += 2.0 * product->rows() * product->columns() * product->depth();
   if (const auto* gradients = std::get_if<WeightGradients>(&operation))

@@ -46,15 +46,23 @@ std::vector<T> pick(const std::vector<T>& from, const std::vector<long>& rows, i
 }  // namespace
 
 float Dataset::value(long row, int column) const {
+  if (type == Type::csr) {
+    const auto first = indices.begin() + long(starts[row]),
+               last = indices.begin() + long(starts[row + 1]);
+    const auto found = std::lower_bound(first, last, std::uint32_t(column));
+    const bool listed = found != last && *found == std::uint32_t(column);
+    return listed ? scale * floats[std::size_t(found - indices.begin())] : 0.f;
+  }
   const std::size_t at = std::size_t(row) * std::size_t(columns) + std::size_t(column);
   return scale * (type == Type::u8 ? float(bytes[at]) : floats[at]);
 }
 
 std::vector<float> Dataset::values() const {
   std::vector<float> all(std::size_t(rows) * std::size_t(columns));
-  const auto scaled = [this](auto stored) { return scale * float(stored); };
-  if (type == Type::u8) std::transform(bytes.begin(), bytes.end(), all.begin(), scaled);
-  else std::transform(floats.begin(), floats.end(), all.begin(), scaled);
+  for (long r = 0; r < rows; ++r) {
+    float* const row = all.data() + r * columns;
+    each_listed(r, [row](int c, float value) { row[c] = value; });
+  }
   return all;
 }
 
@@ -64,12 +72,23 @@ long Dataset::missing() const {
 
 std::string Dataset::hash() const {
   Fingerprint print;
-  const std::array<std::int64_t, 5> shape{type == Type::u8 ? 1 : 2, rows, columns, image_height,
-                                          image_width};
+  const std::array<std::int64_t, 5> shape{type == Type::u8    ? 1
+                                          : type == Type::f32 ? 2
+                                                              : 3,
+                                          rows, columns, image_height, image_width};
   print.add(shape.data(), sizeof shape);
   print.add(&scale, sizeof scale);
-  print.add(bytes.data(), bytes.size());
-  print.add(floats.data(), floats.size() * sizeof(float));
+  if (type == Type::csr) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::uint64_t i = starts[r]; i < starts[r + 1]; ++i) {
+        if (floats[i] == 0) continue;
+        print.add(&r, sizeof r), print.add(&indices[i], sizeof indices[i]);
+        print.add(&floats[i], sizeof floats[i]);
+      }
+  } else {
+    print.add(bytes.data(), bytes.size());
+    print.add(floats.data(), floats.size() * sizeof(float));
+  }
   std::string digits(16, '0');
   for (int i = 0; i < 16; ++i) digits[i] = "0123456789abcdef"[print.value() >> (60 - 4 * i) & 15];
   return digits;
@@ -92,8 +111,18 @@ Dataset Dataset::select(const std::vector<long>& kept) const {
   part.type = type;
   part.rows = long(kept.size());
   part.columns = columns;
-  part.bytes = pick(bytes, kept, columns);
-  part.floats = pick(floats, kept, columns);
+  if (type == Type::csr) {
+    part.starts.push_back(0);
+    for (const long row : kept) {
+      const long first = long(starts[row]), last = long(starts[row + 1]);
+      part.indices.insert(part.indices.end(), indices.begin() + first, indices.begin() + last);
+      part.floats.insert(part.floats.end(), floats.begin() + first, floats.begin() + last);
+      part.starts.push_back(part.indices.size());
+    }
+  } else {
+    part.bytes = pick(bytes, kept, columns);
+    part.floats = pick(floats, kept, columns);
+  }
   part.scale = scale;
   part.image_height = image_height;
   part.image_width = image_width;
@@ -103,12 +132,30 @@ Dataset Dataset::select(const std::vector<long>& kept) const {
   return part;
 }
 
+void require_lists(const Dataset& data) {
+  if (data.type != Dataset::Type::csr) return;
+  require(data.starts.size() == std::size_t(data.rows) + 1 && data.starts[0] == 0 &&
+              data.starts.back() == data.indices.size() &&
+              data.indices.size() == data.floats.size(),
+          data.source, ": ", data.starts.size(), " starts, ", data.indices.size(), " columns, ",
+          data.floats.size(), " values are no lists of ", data.rows, " rows");
+  for (long r = 0; r < data.rows; ++r) {
+    require(data.starts[r] <= data.starts[r + 1] && data.starts[r + 1] <= data.indices.size(),
+            data.source, ": row ", r, " starts behind its end");
+    for (std::uint64_t i = data.starts[r]; i < data.starts[r + 1]; ++i)
+      require(data.indices[i] < std::uint32_t(data.columns) &&
+                  (i == data.starts[r] || data.indices[i - 1] < data.indices[i]),
+              data.source, ": row ", r, " lists column ", data.indices[i],
+              ", expected ascending columns below ", data.columns);
+  }
+}
+
 void require_no_empty_column(const Dataset& data) {
   if (data.missing() < data.rows) return;
-  std::vector<char> known(std::size_t(data.columns), false);
-  for (std::size_t i = 0; i < data.floats.size(); ++i)
-    if (!std::isnan(data.floats[i])) known[i % known.size()] = true;
-  const auto empty = std::find(known.begin(), known.end(), false) - known.begin();
+  std::vector<long> missing(std::size_t(data.columns), 0);
+  for (long r = 0; r < data.rows; ++r)
+    data.each_listed(r, [&](int c, float value) { missing[c] += std::isnan(value); });
+  const auto empty = std::find(missing.begin(), missing.end(), data.rows) - missing.begin();
   if (empty == data.columns) return;
   const std::string name =
       data.column_names.empty() ? "" : " (" + data.column_names[std::size_t(empty)] + ")";

@@ -8,28 +8,45 @@ namespace elbo {
 /// A data set in host memory, one datum a row, in its own type.
 ///
 /// Shapes: values [rows, columns], row-major without padding; images are rows of height * width.
+/// In compressed sparse rows (csr) only some values are listed: row r lists those from starts[r] to
+/// before starts[r + 1], in the ascending order of their columns, and what it does not list is 0.
 struct Dataset {
-  enum class Type { u8, f32 };
+  enum class Type { u8, f32, csr };
 
   std::string source;  // the path, or "builtin:digits"
   Type type = Type::f32;
   long rows = 0;
   int columns = 0;
-  std::vector<std::uint8_t> bytes;  // `type` says which of the two holds the values
-  std::vector<float> floats;
+  std::vector<std::uint8_t> bytes;        // of u8: the values
+  std::vector<float> floats;              // of f32: the values; of csr: those that are listed
+  std::vector<std::uint64_t> starts;      // of csr: rows + 1
+  std::vector<std::uint32_t> indices;     // of csr: the columns of what is listed
   float scale = 1;                        // value = stored * scale
   int image_height = 0, image_width = 0;  // 0: not images
   std::vector<int> labels;                // this and the names: empty when unknown
   std::vector<std::string> column_names, row_names;
 
   float value(long row, int column) const;
+  /// Calls f(column, value) for what a row lists: all its values, or, of csr, all that are not 0.
+  template <class F>
+  void each_listed(long row, F&& f) const {
+    if (type == Type::csr) {
+      for (std::uint64_t i = starts[row]; i < starts[row + 1]; ++i)
+        f(int(indices[i]), scale * floats[i]);
+      return;
+    }
+    const std::size_t first = std::size_t(row) * std::size_t(columns);
+    for (int c = 0; c < columns; ++c)
+      f(c, scale * (type == Type::u8 ? float(bytes[first + c]) : floats[first + c]));
+  }
   /// All values, [rows, columns].
   std::vector<float> values() const;
   /// How many values are NaN: not known.
   long missing() const;
 
-  /// 16 hex digits of type, shape, scale and stored values: tells a resumed run that its data are
-  /// others.  Not of names and labels, and no defence against forgery.
+  /// 16 hex digits of type, shape, scale and stored values (of csr: of those that are not 0): tells
+  /// a resumed run that its data are others.  Not of names and labels, and no defence against
+  /// forgery.
   std::string hash() const;
 
   /// The rows first, first + 1, ... first + count - 1.
@@ -37,6 +54,9 @@ struct Dataset {
   /// The given rows in the given order; a row may come twice.
   Dataset select(const std::vector<long>& rows) const;
 };
+
+/// Errors: of csr, lists that are not as Dataset says, naming the row.
+void require_lists(const Dataset&);
 
 /// Errors: a column that is missing in every row, by its number (from 1) and name.
 void require_no_empty_column(const Dataset&);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <limits>
+#include <numeric>
 
 #include "data/lines.h"
 #include "runtime/error.h"
@@ -81,13 +82,13 @@ class MatrixMarketParser {
             ", at most 2^31 - 1 columns and 2^63 bytes are handled");
     data_.source = source_;
     data_.columns = int(columns_);
-    data_.type = Dataset::Type::u8;
-    require_memory(sizeof(std::uint8_t));
-    data_.bytes.resize(std::size_t(data_.rows * columns_));
+    require_memory(std::min(dense_bytes(1), csr_bytes(double(entries_))));
     long read = 0;
     for (; const auto line = lines_.next(); ++read) parse_entry(*line, read);
     require(read == entries_, source_, ": truncated: ", read, " entries, line ", size_line_,
             " says ", entries_);
+    join_entries();
+    store();
     return std::move(data_);
   }
 
@@ -168,9 +169,8 @@ class MatrixMarketParser {
     if (!std::isnan(value) && !std::isfinite(float(value)))
       fail(source_, ":", line.number, ": ", value,
            std::isfinite(value) ? " is too large for float32" : " is not finite");
-    add(std::size_t(turned_ ? (column - 1) * stored_rows_ + row - 1
-                            : (row - 1) * stored_columns_ + column - 1),
-        value);
+    if (turned_) std::swap(row, column);
+    found_.push_back({row - 1, std::uint32_t(column - 1), float(value)});
   }
 
   bool take_value(Text& rest, double& value) const {
@@ -182,28 +182,71 @@ class MatrixMarketParser {
     return is_whole;
   }
 
-  void add(std::size_t at, double value) {
-    if (data_.type == Dataset::Type::u8) {
-      const double sum = data_.bytes[at] + value;
-      if (sum >= 0 && sum <= 255 && sum == std::floor(sum)) {
-        data_.bytes[at] = std::uint8_t(sum);
-        return;
-      }
-      require_memory(sizeof(float) + sizeof(std::uint8_t));
-      data_.type = Dataset::Type::f32;
-      data_.floats.assign(data_.bytes.begin(), data_.bytes.end());
-      data_.bytes = {};
+  /// Sorts the entries, sums those of one place and drops zeros.
+  void join_entries() {
+    const auto before = [](const Entry& a, const Entry& b) {
+      return std::pair(a.row, a.column) < std::pair(b.row, b.column);
+    };
+    if (!std::is_sorted(found_.begin(), found_.end(), before))
+      std::stable_sort(found_.begin(), found_.end(), before);
+    auto kept = found_.begin();
+    for (auto at = found_.begin(); at != found_.end();) {
+      Entry entry = *at;
+      double sum = entry.value;
+      while (++at != found_.end() && !before(entry, *at)) sum += at->value;
+      entry.value = float(sum);
+      if (entry.value != 0) *kept++ = entry;
     }
-    data_.floats[at] += float(value);
+    found_.erase(kept, found_.end());
+  }
+
+  void store() {
+    const bool bytes = std::all_of(found_.begin(), found_.end(), [](const Entry& e) {
+      return e.value >= 0 && e.value <= 255 && e.value == std::floor(e.value);
+    });
+    const double dense = dense_bytes(bytes ? 1 : sizeof(float)),
+                 csr = csr_bytes(double(found_.size()));
+    require_memory(std::min(dense, csr));
+    data_.type = csr < dense ? Dataset::Type::csr : bytes ? Dataset::Type::u8 : Dataset::Type::f32;
+    if (data_.type == Dataset::Type::csr) return store_lists();
+    const auto all = std::size_t(data_.rows * columns_);
+    if (bytes) data_.bytes.resize(all);
+    else data_.floats.resize(all);
+    for (const Entry& e : found_) {
+      const auto at = std::size_t(e.row * columns_ + e.column);
+      if (bytes) data_.bytes[at] = std::uint8_t(e.value);
+      else data_.floats[at] = e.value;
+    }
+  }
+
+  void store_lists() {
+    data_.starts.resize(std::size_t(data_.rows) + 1);
+    data_.indices.reserve(found_.size()), data_.floats.reserve(found_.size());
+    for (const Entry& e : found_) {
+      ++data_.starts[std::size_t(e.row) + 1];
+      data_.indices.push_back(e.column), data_.floats.push_back(e.value);
+    }
+    std::partial_sum(data_.starts.begin(), data_.starts.end(), data_.starts.begin());
+  }
+
+  double dense_bytes(double each) const { return double(data_.rows) * double(columns_) * each; }
+  double csr_bytes(double entries) const {
+    return double(data_.rows + 1) * sizeof(std::uint64_t) +
+           entries * (sizeof(std::uint32_t) + sizeof(float));
   }
 
   /// A short file may announce any size.
-  void require_memory(std::size_t bytes_each) const {
-    const double needed = double(data_.rows) * double(columns_) * double(bytes_each);
+  void require_memory(double needed) const {
     const double there = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-    require(needed <= there, source_, ": ", data_.rows, " x ", columns_, " dense values take ",
+    require(needed <= there, source_, ": ", data_.rows, " x ", columns_, " values take ",
             std::ceil(needed / 1e9), " GB, this machine has ", std::floor(there / 1e9), " GB");
   }
+
+  struct Entry {
+    long row;
+    std::uint32_t column;
+    float value;
+  };
 
   const std::string& source_;
   Lines lines_;
@@ -211,6 +254,7 @@ class MatrixMarketParser {
   long stored_rows_ = 0, stored_columns_ = 0, entries_ = 0, size_line_ = 0;
   bool turned_ = false;
   long columns_ = 0;
+  std::vector<Entry> found_;
   Dataset data_;
 };
 

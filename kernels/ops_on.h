@@ -23,12 +23,13 @@ namespace elbo {
 /// A team is what works on one row, or on some adjacent columns.  Every team calls the same in the
 /// same order; f gives the terms of entry i (of column c):
 ///
-///     of a row      sum(n, f) Σ_i f(i), a Vec      max(n, f)     each(n, f)     once(f)
+///     of a row      sum(n, f) Σ_i f(i), a Vec      max(n, f)     each(n, f)     once(f)     meet()
 ///     of columns    sum(n, f) Σ_i f(i)(c), at (c)  per_column(f) f(c), at (c)
 ///                   each(n, f)                     columns(f)    f(c) once a column
 ///
 /// Sums have a fixed order, NaN passes through sum and max, and what one pass has written of an
-/// entry the next pass finds there if both call f for it with the same i.
+/// entry the next pass finds there if both call f for it with the same i, or the team has met
+/// between them.
 ///
 /// Variants are opened here, so that kernels see concrete types.
 template <class Device>
@@ -36,7 +37,10 @@ struct OpsOn final : Ops {
   Device on;
   explicit OpsOn(Device device) : on(device) {}
 
-  void run(const Gather& op) const override { on.map(op.out.rows, op.out.columns, GatherBody{op}); }
+  void run(const Gather& op) const override {
+    if (op.source.sparse()) on.row_pass(op.out.rows, op.out.columns, GatherListedBody{op});
+    else on.map(op.out.rows, op.out.columns, GatherBody{op});
+  }
   void run(const Product& op) const override {
     body_of(op.epilogue, [&](const auto& body) { on.gemm(op, body); });
   }

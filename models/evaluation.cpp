@@ -18,8 +18,10 @@ template <class F>
 long each_part(Batches& batches, long limit, int part, F&& f) {
   const long count = limit > 0 ? std::min(limit, batches.rows()) : batches.rows();
   for (long first = 0; first < count; first += part) {
+    const long rows = std::min<long>(part, count - first);
     batches.progress().write({0, 0, std::uint32_t(first)});
-    f(first, int(std::min<long>(part, count - first)));
+    batches.provide(first, rows);
+    f(first, int(rows));
   }
   return count;
 }

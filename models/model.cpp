@@ -185,12 +185,16 @@ void Model::check_data(const Dataset& data) const {
           " missing entries, but the model's encoder takes its input plain; train with --input "
           "masked");
   const auto check = [&](const auto& law) {
+    const auto require_valid = [&](long r, int c, float x) {
+      require(std::isnan(x) || law.valid(Real(x)), data.source, ": row ", r, ", column ", c, ": ",
+              x, " is outside the support of the ", config_.likelihood, " likelihood (", law.data,
+              ")");
+    };
+    const bool listed = data.type != Dataset::Type::csr || law.valid(0);
     for (long r = 0; r < data.rows; ++r)
-      for (int c = 0; c < data.columns; ++c)
-        require(std::isnan(data.value(r, c)) || law.valid(Real(data.value(r, c))), data.source,
-                ": row ", r, ", column ", c, ": ", data.value(r, c),
-                " is outside the support of the ", config_.likelihood, " likelihood (", law.data,
-                ")");
+      if (listed) data.each_listed(r, [&](int c, float x) { require_valid(r, c, x); });
+      else
+        for (int c = 0; c < data.columns; ++c) require_valid(r, c, data.value(r, c));
   };
   std::visit(check, observation(config_).law);
 }

@@ -113,10 +113,10 @@ void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
   SafeTensors saved;
   for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
     for (const Parameter& p : kept_of(optimizer, i)) saved.arrays[p.name] = to_file(p);
-  const Json state{
-      {"version", version},       {"epochs_done", c.epochs_done}, {"steps", c.steps},
-      {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
-      {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
+  Json state{{"version", version},       {"epochs_done", c.epochs_done}, {"steps", c.steps},
+             {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
+             {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
+  if (c.streamed) state["streamed"] = *c.streamed;
   saved.metadata = {{"elbo", state.dump()}};
   write_safetensors(file, saved);
 }
@@ -136,6 +136,7 @@ Checkpoint RunDirectory::load_checkpoint() const {
     state.at("data_hash").get_to(c.data_hash);
     state.at("settings").get_to(c.settings);
     state.at("history").get_to(c.history);
+    if (state.contains("streamed")) c.streamed = state["streamed"].get<std::size_t>();
     return c;
   } catch (const std::exception& error) {
     fail(file.string(), ": is not a checkpoint of Elbo: ", error.what());

@@ -85,9 +85,11 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   const long rows = batches_.rows();
   while (position_ < rows) {
     const long whole = (rows - position_ - last_rows_) / options_.batch;
-    const int steps = int(std::clamp(whole, 1L, at_once));
+    const long each = whole > 0 ? options_.batch : rows - position_;
+    const long there = batches_.provide(position_, each) / each;
+    const int steps = int(std::clamp(whole, 1L, std::min(at_once, there)));
     (whole > 0 ? *full_ : *last_)(steps);
-    position_ += std::uint32_t(whole > 0 ? steps * options_.batch : rows - position_);
+    position_ += std::uint32_t(steps * each);
     step_ += std::uint64_t(steps);
     if (watch && position_ < rows && Clock::now() - last_look > std::chrono::milliseconds(200)) {
       const Means now = look();

@@ -14,7 +14,8 @@ struct Recording {
 };
 
 /// What the runtime needs of a device besides its operations: memory, copies, waiting, recording.
-/// Everything happens in the order of the calls; only copy_to_host and wait hold up the host.
+/// Everything but what is aside happens in the order of the calls; only copy_to_host and the waits
+/// hold up the host.
 struct Backend {
   virtual ~Backend() = default;
   virtual const Ops& ops() const = 0;
@@ -26,6 +27,23 @@ struct Backend {
   virtual void copy_to_device(void* to, const void* from, std::size_t bytes) = 0;
   virtual void copy_to_host(void* to, const void* from, std::size_t bytes) = 0;
   virtual void wait() = 0;
+  /// Bytes that allocations may still take; the largest number where nothing limits them.
+  virtual std::size_t free_memory() = 0;
+
+  /// numbers[i] = first + i
+  virtual void count_up(std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) = 0;
+  /// Sorts numbers in device memory by their keys; those of one key keep their order.
+  virtual void shuffle(std::uint32_t* numbers, std::uint32_t count, const ShuffleKey&) = 0;
+
+  /// Host memory that copy_aside reads at full speed.
+  virtual void* allocate_staging(std::size_t bytes) = 0;
+  virtual void release_staging(void*) noexcept = 0;
+  /// Copies on a second queue, beside the operations and from any thread; `from`, which is staging
+  /// memory, is read by the time wait_aside returns.
+  virtual void copy_aside(void* to, const void* from, std::size_t bytes) = 0;
+  /// The second queue goes on only when what the first holds now is done.
+  virtual void hold_aside() = 0;
+  virtual void wait_aside() = 0;
 
   /// Records what body enqueues, without running it; null where the device does not record.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& body) = 0;

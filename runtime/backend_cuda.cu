@@ -1,6 +1,11 @@
 #include <cuda_runtime.h>
+#include <thrust/execution_policy.h>
+#include <thrust/sequence.h>
+#include <thrust/transform.h>
 
+#include <cub/device/device_radix_sort.cuh>
 #include <source_location>
+#include <utility>
 
 #include "runtime/backend.h"
 #include "runtime/error.h"
@@ -24,6 +29,39 @@ struct Stream {
   ~Stream() { cudaStreamDestroy(stream); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+};
+
+/// Lets one stream wait for another.
+struct Event {
+  cudaEvent_t event = nullptr;
+  Event() { check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming)); }
+  ~Event() { cudaEventDestroy(event); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+};
+
+/// Memory that work on a stream may use for as long as a call's work lasts, kept from call to call.
+class Scratch {
+ public:
+  explicit Scratch(cudaStream_t stream) : stream_(stream) {}
+  ~Scratch() { cudaFree(memory_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  void* of(std::size_t bytes) {
+    if (bytes <= bytes_) return memory_;
+    check(cudaStreamSynchronize(stream_));
+    check(cudaFree(std::exchange(memory_, nullptr)));
+    bytes_ = 0;
+    check(cudaMalloc(&memory_, bytes));
+    bytes_ = bytes;
+    return memory_;
+  }
+
+ private:
+  cudaStream_t stream_;
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
 };
 
 /// A captured sequence of launches, replayed as one graph.
@@ -51,6 +89,8 @@ class Cuda final : public Backend {
   Cuda(int index, Precision precision)
       : index_(index),
         stream_(std::make_shared<Stream>(index)),
+        aside_(index),
+        scratch_(stream_->stream),
         ops_(cuda_ops(precision, stream_->stream)) {}
 
   const Ops& ops() const override {
@@ -94,6 +134,53 @@ class Cuda final : public Backend {
     check(cudaStreamSynchronize(stream_->stream));
   }
   void wait() override { check(cudaStreamSynchronize(stream_->stream)); }
+  std::size_t free_memory() override {
+    here();
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total));
+    return free;
+  }
+
+  void count_up(std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) override {
+    here();
+    thrust::sequence(thrust::cuda::par_nosync.on(stream_->stream), numbers, numbers + count, first);
+  }
+  void shuffle(std::uint32_t* numbers, std::uint32_t count, const ShuffleKey& key) override {
+    here();
+    const std::size_t each = (count * sizeof(std::uint32_t) + 255) / 256 * 256;
+    const auto sort = [&](void* temporary, std::size_t& bytes, char* memory) {
+      const auto part = [&](int i) { return reinterpret_cast<std::uint32_t*>(memory + i * each); };
+      check(cub::DeviceRadixSort::SortPairs(temporary, bytes, part(0), part(1), numbers, part(2),
+                                            int(count), 0, 32, stream_->stream));
+    };
+    std::size_t bytes = 0;
+    sort(nullptr, bytes, nullptr);
+    char* const memory = static_cast<char*>(scratch_.of(3 * each + bytes));
+    auto* const keys = reinterpret_cast<std::uint32_t*>(memory);
+    thrust::transform(thrust::cuda::par_nosync.on(stream_->stream), numbers, numbers + count, keys,
+                      key);
+    sort(memory + 3 * each, bytes, memory);
+    check(cudaMemcpyAsync(numbers, memory + 2 * each, count * sizeof(std::uint32_t),
+                          cudaMemcpyDeviceToDevice, stream_->stream));
+  }
+
+  void* allocate_staging(std::size_t bytes) override {
+    here();
+    void* memory = nullptr;
+    check(cudaMallocHost(&memory, bytes ? bytes : 1));
+    return memory;
+  }
+  void release_staging(void* memory) noexcept override { cudaFreeHost(memory); }
+  void copy_aside(void* to, const void* from, std::size_t bytes) override {
+    here();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, aside_.stream));
+  }
+  void hold_aside() override {
+    here();
+    check(cudaEventRecord(held_.event, stream_->stream));
+    check(cudaStreamWaitEvent(aside_.stream, held_.event));
+  }
+  void wait_aside() override { check(cudaStreamSynchronize(aside_.stream)); }
 
   /// Relaxed: what other threads do meanwhile is none of the recording's business.
   std::unique_ptr<Recording> record(const std::function<void()>& body) override {
@@ -117,6 +204,9 @@ class Cuda final : public Backend {
 
   int index_;
   std::shared_ptr<Stream> stream_;
+  Stream aside_;
+  Event held_;
+  Scratch scratch_;
   std::unique_ptr<Ops> ops_;
 };
 

@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <numeric>
+#include <vector>
 
 #include "kernels/cpu/thread_pool.h"
 #include "runtime/backend.h"
@@ -32,6 +36,27 @@ class Host final : public Backend {
     std::memcpy(to, from, bytes);
   }
   void wait() override {}
+  std::size_t free_memory() override { return std::numeric_limits<std::size_t>::max(); }
+
+  void count_up(std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) override {
+    std::iota(numbers, numbers + count, first);
+  }
+  void shuffle(std::uint32_t* numbers, std::uint32_t count, const ShuffleKey& key) override {
+    std::vector<std::uint64_t> places(count);
+    for (std::uint32_t i = 0; i < count; ++i) places[i] = std::uint64_t(key(numbers[i])) << 32 | i;
+    std::sort(places.begin(), places.end());
+    const std::vector<std::uint32_t> before(numbers, numbers + count);
+    for (std::uint32_t i = 0; i < count; ++i) numbers[i] = before[std::uint32_t(places[i])];
+  }
+
+  void* allocate_staging(std::size_t bytes) override { return allocate(bytes); }
+  void release_staging(void* memory) noexcept override { release(memory); }
+  void copy_aside(void* to, const void* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
+  void hold_aside() override {}
+  void wait_aside() override {}
+
   std::unique_ptr<Recording> record(const std::function<void()>&) override { return nullptr; }
 
  private:

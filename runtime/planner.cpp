@@ -519,7 +519,7 @@ class Planner {
   void attach_gathers() {
     for (int i = 0; i < int(list_.size()); ++i) {
       const Gather* const gather = std::get_if<Gather>(&list_[i]);
-      if (!gather || only_writer(gather->out.tensor) != i) continue;
+      if (!gather || gather->source.sparse() || only_writer(gather->out.tensor) != i) continue;
       const auto all = readers(gather->out.tensor);
       Product* const product = all.empty() ? nullptr : std::get_if<Product>(&list_[all[0]]);
       if (!product || product->a.tensor != gather->out.tensor ||

@@ -56,6 +56,7 @@ struct RowTeam {
   void once(F&& f) const {
     f();
   }
+  void meet() const {}
 };
 
 /// Adjacent columns of a matrix, walked row by row.

@@ -397,13 +397,15 @@ struct Gathered {
 
   __device__ Gathered(const Gather& op, int first, bool writes)
       : op(op), writes(writes), line(int(threadIdx.x) / across), row(first + line) {
-    if (row < op.out.rows) data = op.source.row(std::int64_t(op.batch.datum(row)));
+    if (row < op.out.rows) data = op.source.row(op.source.row_of(op.batch.datum(row)));
   }
   __device__ static int column() { return int(threadIdx.x) % across * count; }
   __device__ void load(Real*, int k, int) {
     const int c = k + column(), left = op.out.columns - c;
     if (!data || left <= 0) return;
-    if (op.source.type == Source::Type::u8) {
+    if (op.source.type == Source::Type::bits) {
+      raw[0].x = *reinterpret_cast<const std::uint16_t*>(data + c / 8);
+    } else if (op.source.type == Source::Type::u8) {
       raw[0] = *reinterpret_cast<const uint4*>(data + c);
     } else {
 #pragma unroll
@@ -412,6 +414,7 @@ struct Gathered {
     }
   }
   __device__ Real value(int i) const {
+    if (op.source.type == Source::Type::bits) return Real(raw[0].x >> i & 1);
     if (op.source.type == Source::Type::u8)
       return Real(reinterpret_cast<const std::uint8_t*>(raw)[i]);
     return Real(reinterpret_cast<const float*>(raw)[i]);

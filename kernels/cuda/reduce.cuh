@@ -174,6 +174,10 @@ struct RowTeam {
   __device__ void once(F&& f) const {
     if (lane == 0) f();
   }
+  __device__ void meet() const {
+    if (lanes > 32) __syncthreads();
+    else __syncwarp();
+  }
 
  private:
   /// Every thread gets the same: a butterfly over the warp, then the warps in their order.

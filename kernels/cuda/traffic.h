@@ -77,9 +77,9 @@ Traffic of_product(double m, double n, double k, int columns) {
 
 /// Bytes of a gathered row: whole 16-byte pieces, and where it lies, which each thread of it reads.
 inline double of_row(const Gather& op, int depth) {
-  const int size = op.source.type == Source::Type::u8 ? 1 : 4;
-  const double where = 4.0 * (op.batch.order != nullptr) + 4.0 * (op.batch.state != nullptr);
-  return 16.0 * divide_up(op.out.columns * size, 16) + where * depth / 16;
+  const double where = 4.0 * (op.batch.order != nullptr) + 4.0 * (op.batch.state != nullptr) +
+                       4.0 * (op.source.blocks != nullptr);
+  return double(Source::dense_stride(op.source.type, op.out.columns)) + where * depth / 16;
 }
 
 }  // namespace tiling

@@ -51,4 +51,15 @@ enum class Stream : std::uint32_t {
   first_free,
 };
 
+/// By these keys an epoch's data are put in order.  `level` 0: of data; 1: of their blocks.
+struct ShuffleKey {
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0, level = 0;
+  HD std::uint32_t operator()(std::uint32_t index) const {
+    const std::uint32_t stream = std::uint32_t(Stream::shuffle) << 24;
+    const Philox block = Philox::at(index / 4, level, stream, epoch, seed);
+    return block.word[index % 4];
+  }
+};
+
 }  // namespace elbo

@@ -3,23 +3,62 @@
 
 namespace elbo {
 
-/// A data set in device memory, in its own type: value = scale · stored.  Rows start 16-byte
-/// aligned, `stride` bytes apart.
+/// A data set in device memory, in its own type: value = scale · stored.
+///
+/// Dense: a row's values lie side by side (column c of bits is bit c % 8 of byte c / 8), and rows
+/// start 16-byte aligned, so that they can be read in 16-byte pieces.
+/// Sparse (compressed rows): row r lists entries starts[r] to before starts[r + 1], in ascending
+/// order of their columns; what is not listed is 0.
 struct Source {
-  enum class Type { u8, f32 };
+  enum class Type { bits, u8, u16, f32 };  // u16 of sparse alone, bits of dense
   Type type = Type::f32;
   const void* data = nullptr;
   std::int64_t rows = 0;
   int columns = 0;
+  std::int64_t stride = 0;  // of dense: bytes from row to row, a multiple of 16
   Real scale = 1;
-  std::int64_t stride = 0;
+  const std::uint64_t* starts = nullptr;  // of sparse, as the next
+  const void* indices = nullptr;          // their columns, u16; from wide_from columns on u32
+  // Where only parts are in memory: the row of the first datum of each block of 2^block_shift.
+  const std::uint32_t* blocks = nullptr;
+  int block_shift = 0;
 
+  static constexpr int wide_from = 65537;
+  HD std::int64_t row_of(std::uint32_t datum) const {
+    if (!blocks) return datum;
+    return std::int64_t(blocks[datum >> block_shift]) + (datum & ((1u << block_shift) - 1));
+  }
+  HD bool sparse() const { return starts != nullptr; }
+  /// Where a dense row starts.
   HD const unsigned char* row(std::int64_t r) const {
     return static_cast<const unsigned char*>(data) + r * stride;
   }
-  HD Real operator()(std::int64_t r, int c) const {
-    return scale *
-           (type == Type::u8 ? Real(row(r)[c]) : Real(reinterpret_cast<const float*>(row(r))[c]));
+
+  /// Value i of those that lie from `first` on.
+  HD Real stored(const void* first, std::int64_t i) const {
+    switch (type) {
+      case Type::bits:
+        return scale * Real(static_cast<const std::uint8_t*>(first)[i >> 3] >> (i & 7) & 1);
+      case Type::u8:
+        return scale * Real(static_cast<const std::uint8_t*>(first)[i]);
+      case Type::u16:
+        return scale * Real(static_cast<const std::uint16_t*>(first)[i]);
+      default:
+        return scale * Real(static_cast<const float*>(first)[i]);
+    }
+  }
+  /// Of a dense source.
+  HD Real operator()(std::int64_t r, int c) const { return stored(row(r), c); }
+  /// Of a sparse source.
+  HD int column(std::uint64_t entry) const {
+    return columns < wide_from ? int(static_cast<const std::uint16_t*>(indices)[entry])
+                               : int(static_cast<const std::uint32_t*>(indices)[entry]);
+  }
+
+  /// The bytes of a dense row.
+  static constexpr std::int64_t dense_stride(Type type, int columns) {
+    const std::int64_t bits = type == Type::bits ? 1 : type == Type::u8 ? 8 : 32;
+    return (bits * columns + 127) / 128 * 16;
   }
 };
 
@@ -34,7 +73,23 @@ struct Gather {
 struct GatherBody {
   Gather op;
   HD void operator()(int r, int c) const {
-    op.out(r, c) = op.source(std::int64_t(op.batch.datum(r)), c);
+    op.out(r, c) = op.source(op.source.row_of(op.batch.datum(r)), c);
+  }
+};
+
+/// Of a sparse source: zeros, and over them what the row lists.
+struct GatherListedBody {
+  Gather op;
+  template <class Team>
+  HD void operator()(int r, const Team& team) const {
+    const Source& source = op.source;
+    const std::int64_t row = source.row_of(op.batch.datum(r));
+    const std::uint64_t first = source.starts[row];
+    team.each(op.out.columns, [&](int c) { op.out(r, c) = 0; });
+    team.meet();
+    team.each(int(source.starts[row + 1] - first), [&](int i) {
+      op.out(r, source.column(first + i)) = source.stored(source.data, std::int64_t(first + i));
+    });
   }
 };
 

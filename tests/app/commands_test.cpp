@@ -1,6 +1,7 @@
 // The executable as a user meets it: every command, and what each leaves behind.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -253,6 +254,55 @@ TEST(Train, takes_a_folder_of_cells) {
   ASSERT_EQ(trained.status, 0) << trained.error;
   const Json config = Json::parse(content_of(folder / "runs/cells.v1/config.json"));
   EXPECT_EQ(config.at("observed"), 3);
+}
+
+TEST(Train, of_lists_of_counts_is_that_of_the_same_table) {
+  const TemporaryFolder folder;
+  constexpr int rows = 300, columns = 90;
+  std::string table, entries;
+  int listed = 0;
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) {
+      const int count = (r * 7 + c * 5) % 23 == 0 ? 1 + (r + c) % 400 : 0;
+      table += std::to_string(count) + (c + 1 < columns ? "," : "\n");
+      if (count == 0) continue;
+      entries +=
+          std::to_string(r + 1) + " " + std::to_string(c + 1) + " " + std::to_string(count) + "\n";
+      ++listed;
+    }
+  folder.with("table.csv", table);
+  folder.with("lists.mtx", "%%MatrixMarket matrix coordinate integer general\n300 90 " +
+                               std::to_string(listed) + "\n" + entries);
+  ASSERT_EQ(read_dataset(folder / "lists.mtx").type, Dataset::Type::csr);
+  const auto elbo_of = [&](const std::string& data, const std::string& out, const Words& more) {
+    Words words{"train",   data,   "--out",    out,  "--likelihood", "negative_binomial",
+                "--rates", "size", "--hidden", "16", "--latent",     "2",
+                "--batch", "16",   "--epochs", "3",  "--valid",      "0.2"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome trained = run(folder, words);
+    EXPECT_EQ(trained.status, 0) << trained.error;
+    const Outcome told = run(folder, {"evaluate", out, "--part", "train", "--json"});
+    EXPECT_EQ(told.status, 0) << told.error;
+    return Json::parse(told.out).at("elbo").get<double>();
+  };
+  EXPECT_EQ(elbo_of("table.csv", "t", {}), elbo_of("lists.mtx", "l", {}));
+  EXPECT_TRUE(content_of(folder / "t/model.safetensors") ==
+              content_of(folder / "l/model.safetensors"));
+  EXPECT_TRUE(std::isfinite(elbo_of("lists.mtx", "s", {"--data-memory", "3K"})));
+  EXPECT_FALSE(content_of(folder / "s/model.safetensors") ==
+               content_of(folder / "l/model.safetensors"))
+      << "what is streamed has another order";
+}
+
+TEST(Train, with_a_memory_that_is_none_or_too_small_says_so) {
+  const TemporaryFolder folder;
+  const Outcome wrong = run(folder, train("r", {"--data-memory", "5X"}));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_NE(wrong.error.find("'5X' is neither auto nor a size"), std::string::npos) << wrong.error;
+  const Outcome small = run(folder, train("r", {"--data-memory", "5000"}));
+  EXPECT_EQ(small.status, 1);
+  EXPECT_NE(small.error.find("memory for data, 5000 bytes, allows batches of"), std::string::npos)
+      << small.error;
 }
 
 struct Trained : testing::Test {

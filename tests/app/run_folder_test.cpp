@@ -10,13 +10,15 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// One epoch of 1500 steps, so that a signal comes within it.
-Words long_training(const std::string& run) {
-  return {"train",    "builtin:digits?n=15000",
-          "--out",    run,
-          "--hidden", "300",
-          "--latent", "4",
-          "--batch",  "10",
-          "--epochs", "1"};
+Words long_training(const std::string& run, const Words& more = {}) {
+  Words words{"train",    "builtin:digits?n=15000",
+              "--out",    run,
+              "--hidden", "300",
+              "--latent", "4",
+              "--batch",  "10",
+              "--epochs", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 Words short_training(const std::string& run, const Words& more = {}) {
@@ -31,10 +33,10 @@ std::string weights_of(const TemporaryFolder& folder, const std::string& run) {
   return content_of(folder / run + "/model.safetensors");
 }
 
-TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_one_step) {
+void expect_to_lose_not_one_step(const Words& more) {
   const TemporaryFolder folder;
-  ASSERT_EQ(run(folder, long_training("whole")).status, 0);
-  Program first(folder, long_training("r"));
+  ASSERT_EQ(run(folder, long_training("whole", more)).status, 0);
+  Program first(folder, long_training("r", more));
   while (first.running() && content_of(folder / "r/checkpoint/state.safetensors").empty())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   first.signal(SIGTERM);
@@ -49,6 +51,30 @@ TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_
   const Outcome resumed = run(folder, {"train", "--resume", "--out", "r"});
   ASSERT_EQ(resumed.status, 0) << resumed.error;
   EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
+  EXPECT_EQ(RunDirectory(folder / "r").load_checkpoint().streamed, stands.streamed);
+  EXPECT_EQ(stands.streamed.has_value(), !more.empty());
+}
+
+TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_one_step) {
+  expect_to_lose_not_one_step({});
+}
+
+TEST(RunFolder, terminated_while_data_are_streamed_and_resumed_loses_not_one_step) {
+  expect_to_lose_not_one_step({"--data-memory", "0.7M"});
+}
+
+TEST(RunFolder, resumed_with_another_memory_for_data_is_an_error_but_auto_keeps_what_it_was) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, short_training("r", {"--data-memory", "20K", "--batch", "10"})).status, 0);
+  Words words{"train", "--resume", "--out", "r", "--epochs", "2", "--data-memory", "30K"};
+  const Outcome other = run(folder, words);
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.error.find("data-memory"), std::string::npos) << other.error;
+  words.back() = "auto";
+  ASSERT_EQ(run(folder, words).status, 0);
+  const Checkpoint ended = RunDirectory(folder / "r").load_checkpoint();
+  EXPECT_EQ(ended.epochs_done, 2u);
+  EXPECT_EQ(ended.streamed, 20u << 10);
 }
 
 // A signal handler's frame once landed in the heap, within oneDNN's products, one time in twenty.

@@ -30,7 +30,86 @@ Dataset table(long rows) {
   return data;
 }
 
+/// 3 x 4: (0 5 0 nan), (), (7 0 0 1), times 2.
+Dataset lists() {
+  Dataset data;
+  data.source = "x.mtx";
+  data.type = Dataset::Type::csr;
+  data.rows = 3, data.columns = 4, data.scale = 2;
+  data.starts = {0, 2, 2, 4};
+  data.indices = {1, 3, 0, 3};
+  data.floats = {5, NAN, 7, 1};
+  return data;
+}
+
 }  // namespace
+
+TEST(DatasetOfLists, HasTheValuesThatItListsAndElseZero) {
+  const std::vector<float> all = lists().values();
+  const std::vector<float> expected{0, 10, 0, NAN, 0, 0, 0, 0, 14, 0, 0, 2};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const float value = lists().value(long(i) / 4, int(i % 4));
+    EXPECT_TRUE(std::isnan(expected[i]) ? std::isnan(all[i]) : all[i] == expected[i]) << i;
+    EXPECT_TRUE(std::isnan(expected[i]) ? std::isnan(value) : value == expected[i]) << i;
+  }
+  EXPECT_EQ(lists().missing(), 1);
+}
+
+TEST(DatasetOfLists, SelectsRowsInAnyOrder) {
+  const Dataset part = lists().select({2, 1, 2});
+  require_lists(part);
+  EXPECT_EQ(part.values(), (std::vector<float>{14, 0, 0, 2, 0, 0, 0, 0, 14, 0, 0, 2}));
+  EXPECT_EQ(lists().slice(1, 1).values(), std::vector<float>(4));
+}
+
+TEST(DatasetOfLists, HasAHashOfItsValuesAndNotOfListedZeros) {
+  Dataset zero = lists();
+  zero.starts = {0, 3, 4, 6};
+  zero.indices = {0, 1, 3, 2, 0, 3};
+  zero.floats = {0, 5, NAN, 0, 7, 1};
+  EXPECT_EQ(zero.hash(), lists().hash());
+  std::set<std::string> hashes{lists().hash()};
+  for (std::size_t i = 0; i < 4; ++i) {
+    Dataset changed = lists();
+    changed.floats[i] = 3;
+    hashes.insert(changed.hash());
+    changed = lists();
+    changed.indices[i] += i == 2 ? 1 : -1;
+    hashes.insert(changed.hash());
+  }
+  Dataset changed = lists();
+  changed.starts = {0, 2, 3, 4};
+  hashes.insert(changed.hash());
+  changed = lists();
+  changed.columns = 5;
+  hashes.insert(changed.hash());
+  EXPECT_EQ(hashes.size(), 11u);
+}
+
+TEST(DatasetOfLists, ThatAreNoneIsAnError) {
+  Dataset twice = lists();
+  twice.indices[3] = 0;
+  EXPECT_EQ(error_of([&] { require_lists(twice); }),
+            "x.mtx: row 2 lists column 0, expected ascending columns below 4");
+  Dataset outside = lists();
+  outside.indices[1] = 4;
+  EXPECT_EQ(error_of([&] { require_lists(outside); }),
+            "x.mtx: row 0 lists column 4, expected ascending columns below 4");
+  Dataset backwards = lists();
+  backwards.starts = {0, 2, 1, 4};
+  EXPECT_EQ(error_of([&] { require_lists(backwards); }), "x.mtx: row 1 starts behind its end");
+  Dataset shorter = lists();
+  shorter.starts.pop_back();
+  EXPECT_EQ(error_of([&] { require_lists(shorter); }),
+            "x.mtx: 3 starts, 4 columns, 4 values are no lists of 3 rows");
+}
+
+TEST(DatasetOfLists, MissingInAWholeColumnIsAnErrorThatNamesIt) {
+  Dataset data = lists().slice(0, 1);
+  EXPECT_EQ(error_of([&] { require_no_empty_column(data); }),
+            "x.mtx: column 4 is missing in every row, expected a number");
+  EXPECT_EQ(error_of([&] { require_no_empty_column(lists()); }), "");
+}
 
 TEST(DatasetSelect, KeepsLabelsAndNamesWithTheirRows) {
   const Dataset part = table(5).select({3, 1, 3});
@@ -89,6 +168,14 @@ TEST(DatasetHash, IsSixteenHexDigitsThatStay) {
   EXPECT_EQ(table(3).hash(), table(3).hash());
   EXPECT_EQ(table(3).hash().size(), 16u);
   EXPECT_EQ(table(3).hash().find_first_not_of("0123456789abcdef"), std::string::npos);
+}
+
+TEST(DatasetHash, OfADenseSetIsThatOfRunsMadeBefore) {
+  EXPECT_EQ(table(3).hash(), "7f9b5c33ddc524ce");
+  Dataset grey;
+  grey.type = Dataset::Type::u8, grey.rows = grey.columns = 2, grey.scale = 1.f / 255;
+  grey.bytes = {0, 51, 102, 255};
+  EXPECT_EQ(grey.hash(), "5dab1b5955c5bdaf");
 }
 
 TEST(DatasetHash, ChangesWithEveryValueTheShapeAndTheScale) {

@@ -291,6 +291,119 @@ TEST(Epilogues, hold_for_the_large_tile) {
   }
 }
 
+/// Data in some type, and what a datum's values are (without the scale).
+struct Stored {
+  std::string name;
+  Source::Type type;
+  bool sparse;
+  std::function<double(int row, int column)> value;
+};
+
+/// A zero, mostly; row 0 has nothing but zeros, row 1 none.
+bool is_zero(int row, int column) { return row == 0 || (row > 1 && (row * 7 + column * 5) % 11); }
+
+const Stored stored[] = {
+    {"bits", Source::Type::bits, false, [](int r, int c) { return (r * 5 + c * 3) / 4 % 2; }},
+    {"bytes", Source::Type::u8, false, [](int r, int c) { return (r * 31 + c * 7) % 256; }},
+    {"floats", Source::Type::f32, false, [](int r, int c) { return r - c / 8.0; }},
+    {"listed bytes", Source::Type::u8, true,
+     [](int r, int c) { return is_zero(r, c) ? 0 : 1 + (r + c) % 255; }},
+    {"listed words", Source::Type::u16, true,
+     [](int r, int c) { return is_zero(r, c) ? 0 : 1 + (r * 977 + c) % 65535; }},
+    {"listed floats", Source::Type::f32, true,
+     [](int r, int c) { return is_zero(r, c) ? 0 : 0.25 + r + c; }}};
+
+/// `count` numbers side by side, as a source of that type has them.
+void append(std::vector<std::uint8_t>& to, Source::Type type, int count,
+            const std::function<double(int)>& value) {
+  const std::size_t first = to.size();
+  const auto add = [&](const auto& number) {
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&number);
+    to.insert(to.end(), bytes, bytes + sizeof number);
+  };
+  for (int i = 0; i < count; ++i) {
+    if (type == Source::Type::u8) add(std::uint8_t(value(i)));
+    if (type == Source::Type::u16) add(std::uint16_t(value(i)));
+    if (type == Source::Type::f32) add(float(value(i)));
+    if (type != Source::Type::bits) continue;
+    if (i % 8 == 0) to.push_back(0);
+    to[first + std::size_t(i / 8)] |= std::uint8_t(unsigned(value(i)) << i % 8);
+  }
+}
+
+Source put(Memory& memory, const Stored& stored, int rows, int columns) {
+  std::vector<std::uint8_t> values, narrow, wide;
+  std::vector<std::uint64_t> starts{0};
+  Source source{.type = stored.type, .rows = rows, .columns = columns, .scale = Real(1) / 255};
+  const std::size_t bits = stored.type == Source::Type::bits  ? 1
+                           : stored.type == Source::Type::u8  ? 8
+                           : stored.type == Source::Type::u16 ? 16
+                                                              : 32;
+  source.stride = std::int64_t((bits * std::size_t(columns) + 127) / 128 * 16);
+  for (int r = 0; r < rows; ++r) {
+    std::vector<int> listed;
+    for (int c = 0; c < columns; ++c)
+      if (!stored.sparse || stored.value(r, c) != 0) listed.push_back(c);
+    append(values, stored.type, int(listed.size()),
+           [&](int i) { return stored.value(r, listed[std::size_t(i)]); });
+    if (!stored.sparse) values.resize(std::size_t((r + 1) * source.stride), 0xff);
+    append(narrow, Source::Type::u16, int(listed.size()),
+           [&](int i) { return listed[std::size_t(i)]; });
+    for (const int c : listed) {
+      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&c);
+      wide.insert(wide.end(), bytes, bytes + sizeof c);
+    }
+    starts.push_back(starts.back() + listed.size());
+  }
+  source.data = memory.put(values);
+  if (!stored.sparse) return source;
+  source.starts = memory.put(starts);
+  source.indices = memory.put(columns < Source::wide_from ? narrow : wide);
+  return source;
+}
+
+TEST(Gathering, gives_the_values_of_any_type_exactly) {
+  for (const Stored& kind : stored)
+    for (const auto [rows, columns] :
+         {Size{1, 1}, {33, 37}, {5, 785}, {40, 16}, {7, 1025}, {3, 65536}, {3, 65537}}) {
+      SCOPED_TRACE(testing::Message() << kind.name << ", " << rows << "x" << columns);
+      for (const Named& device : make_backends(Precision::fp32)) {
+        SCOPED_TRACE(device.name);
+        Memory memory(*device.backend);
+        const int all = rows + 7;
+        std::vector<std::uint32_t> order;
+        for (int r = 0; r < rows + 3; ++r) order.push_back(std::uint32_t((r * 5 + 2) % all));
+        const Batch shuffled{memory.put(order),
+                             memory.put(std::vector<StepState>{{.position = 3}})};
+        // Blocks of 4 data, in memory in the opposite order.
+        std::vector<std::uint32_t> blocks;
+        for (int b = 0; b * 4 < all; ++b)
+          blocks.push_back(std::uint32_t((all - 1) / 4 * 4 - b * 4));
+        Stored turned = kind;
+        turned.value = [&](int r, int c) {
+          const int last = (all - 1) / 4;
+          return kind.value((last - r / 4) * 4 + r % 4, c);
+        };
+        for (const int way : {0, 1, 2}) {
+          Gather gather{.source = put(memory, way == 2 ? turned : kind, (all + 3) / 4 * 4, columns),
+                        .batch = way > 0 ? shuffled : Batch{},
+                        .out = memory.out(rows, columns)};
+          if (way == 2) gather.source.blocks = memory.put(blocks), gather.source.block_shift = 2;
+          memory.ops().run(gather);
+          const Values got = memory.get(gather.out);
+          bool same = true;
+          for (int r = 0; r < rows; ++r)
+            for (int c = 0; c < columns; ++c) {
+              const int datum = way > 0 ? int(order[std::size_t(r + 3)]) : r;
+              const Real wanted = Real(1) / 255 * Real(float(kind.value(datum, c)));
+              same = same && got(r, c) == wanted;
+            }
+          EXPECT_TRUE(same) << (way == 0 ? "in order" : way == 1 ? "shuffled" : "from blocks");
+        }
+      }
+    }
+}
+
 TEST(Entries, agree_with_the_cpu) {
   for (const auto [rows, columns] : {Size{1, 1}, {33, 37}, {5, 785}, {301, 2}}) {
     SCOPED_TRACE(testing::Message() << rows << "x" << columns);
@@ -298,27 +411,6 @@ TEST(Entries, agree_with_the_cpu) {
       Memory memory(backend);
       std::vector<Values> out;
       const auto keep = [&](const Matrix& m) { out.push_back(memory.get(m)); };
-
-      std::vector<std::uint8_t> grey(std::size_t(rows + 7) * columns);
-      std::vector<float> real(grey.size());
-      for (std::size_t i = 0; i < grey.size(); ++i)
-        grey[i] = std::uint8_t(i * 7), real[i] = float(i) / 8;
-      std::vector<std::uint32_t> order;
-      for (int r = 0; r < rows + 3; ++r) order.push_back(std::uint32_t((r * 5 + 2) % (rows + 7)));
-      const Batch batch{memory.put(order), memory.put(std::vector<StepState>{{.position = 3}})};
-      Gather gather{.source = {.data = memory.put(grey),
-                               .rows = rows + 7,
-                               .columns = columns,
-                               .scale = Real(1) / 255,
-                               .stride = columns},
-                    .batch = batch,
-                    .out = memory.out(rows, columns)};
-      gather.source.type = Source::Type::u8;
-      memory.ops().run(gather), keep(gather.out);
-      gather.source.type = Source::Type::f32, gather.source.data = memory.put(real);
-      gather.source.stride = 4 * columns;
-      gather.batch = {}, gather.out = memory.out(rows, columns);
-      memory.ops().run(gather), keep(gather.out);
 
       const Fill fill{memory.out(rows, columns), scale(memory)};
       memory.ops().run(fill), keep(fill.out);

@@ -6,11 +6,13 @@
 #include <cmath>
 #include <map>
 #include <numbers>
+#include <numeric>
 #include <set>
 
 #include "nn/batches.h"
 #include "nn/functions.h"
 #include "runtime/step.h"
+#include "tests/kernels/devices.h"
 #include "tests/tolerance.h"
 #ifdef ELBO_HAS_CURAND
 #include <curand.h>
@@ -271,6 +273,44 @@ TEST(Shuffle, is_a_permutation_that_seed_and_epoch_determine) {
       for (std::uint32_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], i);
       EXPECT_TRUE(orders.insert(order).second) << "seed " << seed << ", epoch " << epoch;
     }
+}
+
+TEST(Shuffle, brings_every_datum_to_every_place_as_often) {
+  constexpr int rows = 50, epochs = 20000;
+  Batches batches(Device::cpu(), numbered(rows), 5);
+  std::vector<int> counts(rows * rows);
+  for (std::uint32_t epoch = 0; epoch < epochs; ++epoch) {
+    const std::vector<std::uint32_t> order = order_of(batches, epoch);
+    for (int place = 0; place < rows; ++place) ++counts[order[place] * rows + place];
+  }
+  constexpr double wanted = double(epochs) / rows;
+  double chi = 0;
+  for (const int count : counts) chi += square(count - wanted) / wanted;
+  // A table with given sums of rows and columns: (rows - 1)² degrees, but of a permutation's counts
+  // each has rows / (rows - 1) times the variance of independent ones.
+  constexpr double degrees = double(rows - 1) * (rows - 1);
+  const double scaled = chi * (rows - 1) / rows;
+  EXPECT_NEAR(scaled, degrees, 5 * std::sqrt(2 * degrees));
+}
+
+TEST(Shuffle, of_data_with_one_key_keeps_their_order) {
+  // Among 2^18 keys of 32 bits some 8 pairs are equal; every device has the sorted order.
+  constexpr std::uint32_t count = 1 << 18;
+  const ShuffleKey key{9, 1};
+  std::vector<std::uint32_t> wanted(count);
+  std::iota(wanted.begin(), wanted.end(), 0u);
+  std::stable_sort(wanted.begin(), wanted.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
+  int ties = 0;
+  for (std::uint32_t i = 1; i < count; ++i) ties += key(wanted[i]) == key(wanted[i - 1]);
+  ASSERT_GT(ties, 0);
+  for (const test::Named& device : test::make_backends(Precision::fp32)) {
+    test::Memory memory(*device.backend);
+    std::uint32_t* const numbers = memory.put(std::vector<std::uint32_t>(count));
+    device.backend->count_up(numbers, 0, count);
+    device.backend->shuffle(numbers, count, key);
+    EXPECT_EQ(memory.get(numbers, count), wanted) << device.name;
+  }
 }
 
 TEST(Shuffle, gives_every_order_as_often) {
