@@ -38,7 +38,8 @@ struct OpsOn final : Ops {
   explicit OpsOn(Device device) : on(device) {}
 
   void run(const Gather& op) const override {
-    if (op.source.sparse()) on.row_pass(op.out.rows, op.out.columns, GatherListedBody{op});
+    if (op.source.sparse() || op.seen.present())
+      on.row_pass(op.out.rows, op.out.columns, GatherRowBody{op});
     else on.map(op.out.rows, op.out.columns, GatherBody{op});
   }
   void run(const Product& op) const override {

@@ -54,6 +54,7 @@ class Planner {
     join_narrow_products();
     attach_updates();
     group_weight_gradients();
+    attach_transforms();
     attach_gathers();
     attach_tail();
     drop_leavings();
@@ -515,11 +516,25 @@ class Planner {
     list_ = std::move(grouped);
   }
 
+  /// The batch is transformed as it is gathered.
+  void attach_transforms() {
+    for (int j = 0; j < int(list_.size()); ++j) {
+      const Transform* const transform = std::get_if<Transform>(&list_[j]);
+      const auto i = transform ? only_writer(transform->in.tensor) : std::nullopt;
+      Gather* const gather = i && *i < j ? std::get_if<Gather>(&list_[*i]) : nullptr;
+      if (!gather || gather->seen.tensor || only_writer(transform->out.tensor) != j) continue;
+      gather->seen = transform->out, gather->kind = transform->kind;
+      erase({j--});
+    }
+  }
+
   /// The first layer's product takes the batch from the data set itself.
   void attach_gathers() {
     for (int i = 0; i < int(list_.size()); ++i) {
       const Gather* const gather = std::get_if<Gather>(&list_[i]);
-      if (!gather || gather->source.sparse() || only_writer(gather->out.tensor) != i) continue;
+      if (!gather || gather->source.sparse() || gather->seen.tensor ||
+          only_writer(gather->out.tensor) != i)
+        continue;
       const auto all = readers(gather->out.tensor);
       Product* const product = all.empty() ? nullptr : std::get_if<Product>(&list_[all[0]]);
       if (!product || product->a.tensor != gather->out.tensor ||

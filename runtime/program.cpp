@@ -86,7 +86,10 @@ struct Describe {
     out << (e.bias.tensor ? "bias, " : "") << (e.terms.tensor ? "log-likelihood" : "")
         << (e.terms.tensor && e.score.tensor ? ", " : "") << (e.score.tensor ? "score" : "");
   }
-  void operator()(const Gather& o) const { out << "gather " << size(o.out); }
+  void operator()(const Gather& o) const {
+    out << "gather " << size(o.out);
+    if (o.seen.tensor) out << ", transformed to " << size(o.seen);
+  }
   void operator()(const Product& o) const {
     out << (o.gathers() ? "gather, " : "") << "product [" << o.rows() << ',' << o.depth() << "] x ["
         << o.depth() << ',' << o.columns() << "]: ";

@@ -84,30 +84,37 @@ inline double of_row(const Gather& op, int depth) {
 
 }  // namespace tiling
 
-inline Traffic traffic(const Product& op) {
+template <class Tile>
+Traffic traffic_in(const Product& op) {
   using namespace tiling;
   return std::visit(
       [&](const auto& e) {
         const int width = width_of(e), m = op.rows(), n = op.columns(), k = op.depth();
-        const bool large = takes_large(tiles<Large>(m, n, width));
-        Traffic t = large ? of_product<Large>(m, n, k, usable(Large::columns, width))
-                          : of_product<Small>(m, n, k, usable(Small::columns, width));
+        const int across = tiles_across<Tile>(n, width);
+        Traffic t = of_product<Tile>(m, n, k, usable(Tile::columns, width));
         const double units = double(m) * (n / width);
         if constexpr (requires { e.law; }) t = t + units * per_unit(e, width);
         else t = t + units * per_unit(e);
         if (op.gathers()) {
-          const int across = large ? tiles_across<Large>(n, width) : tiles_across<Small>(n, width);
-          t.read += double(m) * across *
-                    (of_row(op.gather, large ? Large::depth : Small::depth) - number * k);
+          t.read += double(m) * across * (of_row(op.gather, Tile::depth) - number * k);
           t.written += number * m * k;
         }
         if constexpr (requires { e.terms; })
-          if (e.terms.present())
-            t.written += number * m *
-                         (large ? tiles_across<Large>(n, width) : tiles_across<Small>(n, width));
+          if (e.terms.present()) t.written += number * m * across;
         return t;
       },
       op.epilogue);
+}
+inline Traffic traffic(const Product& op) {
+  using namespace tiling;
+  const int width = std::visit([](const auto& e) { return width_of(e); }, op.epilogue);
+  return takes_large(tiles<Large>(op.rows(), op.columns(), width)) ? traffic_in<Large>(op)
+                                                                   : traffic_in<Small>(op);
+}
+inline Traffic traffic(const Chain& op) {
+  Traffic all;
+  for (const Product& link : op.links) all = all + traffic_in<tiling::Wide>(link);
+  return all;
 }
 
 inline Traffic traffic(const Sink& sink, double count) {

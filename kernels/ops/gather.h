@@ -1,4 +1,5 @@
 #pragma once
+#include "kernels/ops/transform.h"
 #include "kernels/state.h"
 
 namespace elbo {
@@ -62,12 +63,13 @@ struct Source {
   }
 };
 
-/// out(r, c) = source(datum of row r, c)
+/// out(r, c) = source(datum of row r, c), and in the same pass what a transform makes of it.
 struct Gather {
   Source source;
   Batch batch;
-  Matrix out;
-  void views(auto&& visit) { visit(out, Access::write); }
+  Matrix out, seen{};
+  InputTransform kind{};  // of seen, where that is present
+  void views(auto&& visit) { visit(out, Access::write), visit(seen, Access::write); }
 };
 
 struct GatherBody {
@@ -77,18 +79,28 @@ struct GatherBody {
   }
 };
 
-/// Of a sparse source: zeros, and over them what the row lists.
-struct GatherListedBody {
+/// By rows: of a sparse source zeros, and over them what the row lists; then the transform.
+struct GatherRowBody {
   Gather op;
   template <class Team>
   HD void operator()(int r, const Team& team) const {
     const Source& source = op.source;
     const std::int64_t row = source.row_of(op.batch.datum(r));
-    const std::uint64_t first = source.starts[row];
-    team.each(op.out.columns, [&](int c) { op.out(r, c) = 0; });
+    if (source.sparse()) {
+      const std::uint64_t first = source.starts[row];
+      team.each(op.out.columns, [&](int c) { op.out(r, c) = 0; });
+      team.meet();
+      team.each(int(source.starts[row + 1] - first), [&](int i) {
+        op.out(r, source.column(first + i)) = source.stored(source.data, std::int64_t(first + i));
+      });
+    } else {
+      team.each(op.out.columns, [&](int c) { op.out(r, c) = source(row, c); });
+    }
+    if (!op.seen.present()) return;
     team.meet();
-    team.each(int(source.starts[row + 1] - first), [&](int i) {
-      op.out(r, source.column(first + i)) = source.stored(source.data, std::int64_t(first + i));
+    open(op.kind, [&]<class Kind>(const Kind& kind) {
+      const TransformBody<Kind> transform{{op.out, op.seen, kind}, kind};
+      team.each(op.out.columns, [&](int c) { transform(r, c); });
     });
   }
 };

@@ -93,11 +93,16 @@ TEST(Planner, updates_every_dense_weight_in_the_launch_of_its_gradient) {
 }
 
 TEST(Planner, makes_eight_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
-  const ModelConfig config{.observed = 13, .hidden = {11}, .latent = 3};
-  const Training fused(Device::cpu(), config, Plan::fused);
-  const Training composed(Device::cpu(), config, Plan::composed);
-  EXPECT_EQ(fused.step.program().operations.size(), 8u) << fused.step.program().describe();
-  EXPECT_EQ(composed.step.program().operations.size(), 27u) << composed.step.program().describe();
+  const auto operations = [](int hidden, Plan plan) {
+    const ModelConfig config{.observed = 13, .hidden = {hidden}, .latent = 3};
+    return Training(Device::cpu(), config, plan).step.program().operations.size();
+  };
+  const int wide = Chain::widest + 1;
+  EXPECT_EQ(operations(wide, Plan::fused), 8u);
+  EXPECT_EQ(operations(wide, Plan::composed), 27u);
+  // Narrow ones chain heads and decoder, and the way back to the encoder.
+  EXPECT_EQ(operations(11, Plan::unchained), 8u);
+  EXPECT_EQ(operations(11, Plan::fused), 5u);
 }
 
 TEST(Planner, changes_no_result) {
@@ -136,10 +141,10 @@ std::vector<Operation> planned(const TrainingOptions& options, std::string& plan
 TEST(Planner, fuses_the_other_objectives_too) {
   std::string plan;
   // Gather and encoder; heads and KL; draws; decoder; likelihood and score; bound, weights
-  // and weighed score; two products back; the draws' gradient; one more back; weights' gradients,
-  // objective and advance.
+  // and weighed score; a chain of two products back; the draws' gradient; one more back; weights'
+  // gradients, objective and advance.
   const auto weighted = planned({.batch = 16, .bound = Bound::iwae, .samples = 5}, plan);
-  EXPECT_EQ(weighted.size(), 11u) << plan;
+  EXPECT_EQ(weighted.size(), 10u) << plan;
   int bounds = 0;
   for (const Operation& operation : weighted) {
     EXPECT_FALSE(std::holds_alternative<Fill>(operation)) << plan;
@@ -152,8 +157,8 @@ TEST(Planner, fuses_the_other_objectives_too) {
   }
   EXPECT_EQ(bounds, 1) << plan;
   // Two more than without: the units' KL, and the floors.
-  EXPECT_EQ(planned({.batch = 16, .free_bits = Real(0.1)}, plan).size(), 10u) << plan;
-  EXPECT_EQ(planned({.batch = 16}, plan).size(), 8u) << plan;
+  EXPECT_EQ(planned({.batch = 16, .free_bits = Real(0.1)}, plan).size(), 7u) << plan;
+  EXPECT_EQ(planned({.batch = 16}, plan).size(), 5u) << plan;
 }
 
 TEST(Planner, changes_no_gradient_of_an_importance_weighted_bound_in_several_parts) {

@@ -37,6 +37,7 @@ int launches_of(const Operation& operation) {
 /// What the product kernels of an operation must move; nothing for other operations.
 std::optional<Traffic> product_traffic(const Operation& operation) {
   if (const auto* op = std::get_if<Product>(&operation)) return traffic(*op);
+  if (const auto* op = std::get_if<Chain>(&operation)) return traffic(*op);
   if (const auto* op = std::get_if<WeightGradients>(&operation)) return traffic(*op);
   return {};
 }
