@@ -27,6 +27,7 @@ struct ObserveRates {
 /// Body: the ObserveBody of the law, without a bias.
 template <class Body>
 struct ObserveRatesBody {
+  static constexpr bool long_rows = true;  // where they are, they have more threads
   ObserveRates op;
   Body body;
 
@@ -50,16 +51,21 @@ struct ObserveRatesBody {
 
     const auto at = body.row(r);
     const bool centred = rates.softmax && observe.score.present();
-    const auto sums = team.sum(n, [&](int c) {
+    const auto entry = [&](int c, auto... x) {
       Vec<K> p;
       p[0] = a(c) - log_sum + log_size;
       for (int k = 1; k < K; ++k) p[k] = rates.theta(r, c * K + k);
-      const Real term = at(c, p);
+      const Real term = at(c, p, x...);
       return Vec<2>{term, centred ? observe.score(r, c * K) : Real(0)};
-    });
+    };
+    // Most counts are 0, for which the compiler leaves little of the law; a missing one is not.
+    const auto sums = team.sum(
+        n, [&](int c) { return !(observe.x(at.datum, c) == 0); },
+        [&](int c) { return entry(c, Real(0)); }, [&](int c) { return entry(c); });
     if (observe.terms.present()) team.once([&] { observe.terms(r, 0) = sums[0]; });
-    if (centred)
-      team.each(n, [&](int c) { observe.score(r, c * K) -= elbo::exp(a(c) - log_sum) * sums[1]; });
+    if (!centred) return;
+    team.meet();  // another thread may have made an entry's score
+    team.each(n, [&](int c) { observe.score(r, c * K) -= elbo::exp(a(c) - log_sum) * sums[1]; });
   }
 };
 

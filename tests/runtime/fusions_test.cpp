@@ -19,6 +19,21 @@ Dataset counts(long rows, int columns) {
   return data;
 }
 
+/// The same in compressed sparse rows.
+Dataset listed(const Dataset& dense) {
+  Dataset data = dense;
+  data.type = Dataset::Type::csr;
+  data.bytes.clear();
+  data.starts = {0};
+  for (long r = 0; r < data.rows; ++r) {
+    for (int c = 0; c < data.columns; ++c)
+      if (dense.value(r, c) != 0)
+        data.indices.push_back(std::uint32_t(c)), data.floats.push_back(dense.value(r, c));
+    data.starts.push_back(data.indices.size());
+  }
+  return data;
+}
+
 struct Kind {
   const char* name;
   ModelConfig config;
@@ -111,9 +126,22 @@ TEST(Fusions, change_no_gradient_in_odd_sizes) {
                                           << " on " << device.name());
           const bool of_counts = kind.config.rates != "plain";
           const Dataset data = of_counts ? counts(batch, features) : grey_images(batch, features);
-          expect_alike(outcome(device, kind, data, Program::Plan::fused),
-                       outcome(device, kind, data, Program::Plan::composed));
+          const Outcome composed = outcome(device, kind, data, Program::Plan::composed);
+          expect_alike(outcome(device, kind, data, Program::Plan::fused), composed);
+          if (of_counts)
+            expect_alike(outcome(device, kind, listed(data), Program::Plan::fused), composed);
         }
+}
+
+TEST(Fusions, change_no_gradient_in_very_long_rows) {
+  for (const Device& device : {Device::cpu(), Device::simt()})
+    for (const Kind& kind : kinds())
+      if (kind.config.rates != "plain") {
+        SCOPED_TRACE(testing::Message() << kind.name << " on " << device.name());
+        const Dataset data = counts(5, 4100);
+        expect_alike(outcome(device, kind, data, Program::Plan::fused),
+                     outcome(device, kind, data, Program::Plan::composed));
+      }
 }
 
 TEST(Fusions, read_data_of_both_types_to_the_same_bits) {
