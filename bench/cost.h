@@ -35,11 +35,15 @@ inline Cost cost(Operation operation) {
   for (const auto& [data, moved] : matrices)
     c.bytes += double(sizeof(Real)) * moved.numbers * (moved.read + moved.written);
 
-  if (const auto* gather = std::get_if<Gather>(&operation))
-    c.bytes += double(gather->out.rows) *
-               (4 + gather->out.columns * (gather->source.type == Source::Type::u8 ? 1.0 : 4.0));
-  if (const auto* product = std::get_if<Product>(&operation))
+  // The order's numbers, and the rows of the data set in its own type.
+  const auto gathered = [](const Gather& gather) {
+    return double(gather.out.rows) * (4.0 + double(gather.source.stride));
+  };
+  if (const auto* gather = std::get_if<Gather>(&operation)) c.bytes += gathered(*gather);
+  if (const auto* product = std::get_if<Product>(&operation)) {
     c.flops += 2.0 * product->rows() * product->columns() * product->depth();
+    if (product->gathers()) c.bytes += gathered(product->gather);
+  }
   if (const auto* gradients = std::get_if<WeightGradients>(&operation))
     for (const WeightGradient& layer : gradients->layers)
       c.flops += 2.0 * layer.dy.rows * layer.dy.columns * layer.x.columns;
