@@ -46,8 +46,8 @@ bool on_gpu(const Device& device) { return device.name().starts_with("cuda"); }
 /// On a GPU at least 150 steps, so that seven timings are of a thousand; on the host, where a step
 /// may take seconds, one at the least.
 int chosen_steps(Training& training, const Device& device) {
-  const int few = on_gpu(device) ? 150 : 1, least = few;
-  const double one = seconds_of(device, [&] { training.run(few); }) / few;
+  const int least = on_gpu(device) ? 150 : 1;
+  const double one = seconds_of(device, [&] { training.run(least); }) / least;
   return int(std::clamp(0.2 / one, double(least), 20000.0));
 }
 
@@ -82,6 +82,13 @@ Timed time_steps(const Case& which, const Device& device, const BenchCommand& c)
   return timed;
 }
 
+double first_loss(Case which, const Device& device) {
+  which.rows = which.batch;
+  Training training(device, which, {});
+  training.run(1);
+  return training.loss();
+}
+
 Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c) {
   TrainingOptions options = which.options();
   options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
@@ -91,9 +98,10 @@ Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c
   Timed timed{.rows = c.cells, .parameters = trained_numbers(model)};
   // A single datum that is left over goes with the batch before it.
   timed.steps_each = int(c.cells / options.batch + (c.cells % options.batch > 1));
+  timed.first_loss = first_loss(which, device);
   // Enough of an epoch to have its steps recorded; then from the first again.
   const std::vector<double> none(trainer.totals().size());
-  timed.first_loss = -trainer.epoch([](const Means&) { return false; }).elbo;
+  trainer.epoch([](const Means&) { return false; });
   trainer.resume(0, 0, 0, none);
   const int repeats = c.repeats > 0 ? c.repeats : 3;
   std::optional<long> counted;

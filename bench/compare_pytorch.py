@@ -250,11 +250,11 @@ class Flavours:
         optimizer = self.optimizer(model)
 
         def step():
+            optimizer.zero_grad(set_to_none=True)
             begin()
             rows = self.order[self.place:self.place + self.batch]
             self.place = (self.place + self.batch) % self.taken
             loss = self.loss(function, rows)
-            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             return loss

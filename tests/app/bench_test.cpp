@@ -80,6 +80,7 @@ TEST(Bench, an_epoch_is_of_all_cells) {
   const double seconds = epoch.at("epoch_seconds");
   EXPECT_DOUBLE_EQ(seconds, 4 * epoch.at("median_us").get<double>() / 1e6);
   EXPECT_DOUBLE_EQ(epoch.at("data_per_second"), 200 / seconds);
+  EXPECT_LT(epoch.at("loss"), epoch.at("loss_first"));
 }
 
 TEST(Bench, persistent_steps_are_refused_where_there_are_none) {
