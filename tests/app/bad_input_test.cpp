@@ -167,6 +167,15 @@ std::vector<Case> cases() {
       {"no_samples", {"sample", "r", "-n", "0", "--out", "x.npy"}, 2, "n"},
       {"unknown_mode", {"sample", "r", "-n", "1", "--mode", "man", "--out", "x.npy"}, 2, "man"},
       {"output_of_no_format", {"sample", "r", "-n", "1", "--out", "x.bmp"}, 2, "x.bmp"},
+      {"case_that_there_is_not", {"bench", "--case", "1,10"}, 2, "'10'"},
+      {"word_for_a_case", {"bench", "--case", "one"}, 2, "'one'"},
+      {"no_case", {"bench", "--case", ","}, 2, "--case"},
+      {"unknown_plan", {"bench", "--plan", "quick"}, 2, "quick"},
+      {"epoch_that_is_not_fused", {"bench", "--case", "9", "--plan", "composed"}, 2, "composed"},
+      {"no_cells", {"bench", "--case", "9", "--cells", "0"}, 2, "cells"},
+      {"batch_larger_than_the_data", {"bench", "--case", "7", "--batch", "9000"}, 1, "8192"},
+      {"bf16_on_the_cpu", {"bench", "--device", "cpu", "--precision", "bf16"}, 1, "fp32 only"},
+      {"result_nowhere", {"bench", "--json", "no/such/x.json"}, 1, "no/such"},
       {"output_nowhere", {"sample", "r", "-n", "1", "--out", "no/such/x.npy"}, 1, "no/such"},
   };
 }
