@@ -177,6 +177,8 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add_device(app, c.device);
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
+  add("--tier", c.tier, "how a GPU launches steps: graph, or persistent (many in one kernel)")
+      ->check(one_of({"graph", "persistent"}));
   add("--data-memory", c.data_memory,
       "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
       "it")
@@ -423,6 +425,7 @@ TrainingOptions training_options(const TrainCommand& c, long rows) {
   TrainingOptions options;
   options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;
   options.clip = Real(c.clip);
+  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
   const Real rate = Real(c.rate), beta = Real(c.beta);
   if (c.rate_schedule == "constant") options.rate = Constant{rate};
   if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};
@@ -461,6 +464,7 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["seed"] = c.seed;
   s["device"] = c.device;
   s["precision"] = c.precision;
+  if (c.tier != "graph") s["tier"] = c.tier;
   // Not auto: what that came to stands in the checkpoint.
   if (data_memory(c)) s["data-memory"] = c.data_memory;
   return s;

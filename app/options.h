@@ -29,7 +29,7 @@ struct TrainCommand {
   std::string rate_schedule = "constant", optimizer = "adam";
   double clip = 0;
   std::uint64_t seed = 0;
-  std::string device = "auto", precision = "tf32", data_memory = "auto";
+  std::string device = "auto", precision = "tf32", tier = "graph", data_memory = "auto";
   bool resume = false, force = false;
   std::string line;  // the command as it was typed, for the report
 };

@@ -7,6 +7,7 @@
 #include "kernels/simt/executor.h"
 #include "models/trainer.h"
 #include "tests/runtime/grey_images.h"
+#include "tests/runtime/kernel_devices.h"
 
 namespace elbo {
 namespace {
@@ -113,7 +114,9 @@ void expect_alike(const Outcome& fused, const Outcome& composed) {
 }
 
 TEST(Fusions, change_no_gradient_in_odd_sizes) {
-  for (const Device& device : {Device::cpu(), Device::simt()})
+  std::vector<Device> devices = kernel_devices();
+  devices.push_back(Device::cpu());
+  for (const Device& device : devices)
     for (const Kind& kind : kinds())
       for (const int batch : {1, 37, 301})
         for (const int features : {1, 33, 785}) {
@@ -134,7 +137,9 @@ TEST(Fusions, change_no_gradient_in_odd_sizes) {
 }
 
 TEST(Fusions, change_no_gradient_in_very_long_rows) {
-  for (const Device& device : {Device::cpu(), Device::simt()})
+  std::vector<Device> devices = kernel_devices();
+  devices.push_back(Device::cpu());
+  for (const Device& device : devices)
     for (const Kind& kind : kinds())
       if (kind.config.rates != "plain") {
         SCOPED_TRACE(testing::Message() << kind.name << " on " << device.name());
@@ -154,11 +159,12 @@ TEST(Fusions, read_data_of_both_types_to_the_same_bits) {
       floats.bytes.clear();
       for (const std::uint8_t byte : bytes.bytes) floats.floats.push_back(byte / 256.f);
       const Kind kind{"gaussian", {.hidden = {40}, .latent = 3, .likelihood = "gaussian"}};
-      const Device device = Device::simt(precision);
-      const Outcome a = outcome(device, kind, bytes, Program::Plan::fused),
-                    b = outcome(device, kind, floats, Program::Plan::fused);
-      EXPECT_EQ(a.means, b.means);
-      EXPECT_EQ(a.gradients, b.gradients);
+      for (const Device& device : kernel_devices(precision)) {
+        const Outcome a = outcome(device, kind, bytes, Program::Plan::fused),
+                      b = outcome(device, kind, floats, Program::Plan::fused);
+        EXPECT_EQ(a.means, b.means);
+        EXPECT_EQ(a.gradients, b.gradients);
+      }
     }
 }
 
