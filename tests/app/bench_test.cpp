@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "bench/cost.h"
 #include "bench/synthetic.h"
 #include "tests/app/program.h"
 
@@ -89,6 +90,25 @@ TEST(Bench, persistent_steps_are_refused_where_there_are_none) {
       run(folder, {"bench", "--device", "cpu", "--case", "3", "--tier", "persistent"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.error.find("persistent"), std::string::npos) << outcome.error;
+}
+
+TEST(Cost, is_of_each_number_once_an_operation) {
+  std::vector<Real> a(3 * 8), b(2 * 8), c(3 * 4);
+  const Matrix x{a.data(), 3, 5, 8}, w{b.data(), 2, 5, 8}, y{c.data(), 3, 2, 4};
+  constexpr double number = sizeof(Real);
+  EXPECT_EQ(cost(Add{x, x, x}).bytes, number * (15 + 15));  // read once, written once
+
+  Source source;
+  source.type = Source::Type::u8, source.data = a.data(), source.columns = 5, source.stride = 16;
+  const double from_the_data = 3 * (4 + 16);  // of each row its place in the order, and its bytes
+  EXPECT_EQ(cost(Gather{source, {}, x}).bytes, from_the_data + number * 15);
+
+  Product product{x, w, true, Store{{}, y}};
+  EXPECT_EQ(cost(product).flops, 2 * 3 * 5 * 2);
+  EXPECT_EQ(cost(product).bytes, number * (15 + 10 + 6));
+  product.gather = {source, {}, x};  // x is then left behind for others
+  EXPECT_EQ(cost(product).flops, 2 * 3 * 5 * 2);
+  EXPECT_EQ(cost(product).bytes, from_the_data + number * (15 + 10 + 6));
 }
 
 // The sums of what compare_pytorch.py makes for so many data.
