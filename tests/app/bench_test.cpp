@@ -121,6 +121,14 @@ TEST(SyntheticData, are_those_that_pytorch_is_given) {
   EXPECT_EQ(sum(5), 205027);
 }
 
+TEST(SyntheticData, of_an_epoch_are_lists_of_the_same_counts) {
+  const Dataset lists = synthetic_data(training_case(9), 512);
+  const Dataset dense = synthetic_data(training_case(5), 512);
+  ASSERT_EQ(lists.type, Dataset::Type::csr);
+  require_lists(lists);
+  EXPECT_EQ(lists.values(), dense.values());
+}
+
 TEST(SyntheticData, of_cells_are_counts_of_which_a_tenth_is_not_zero) {
   const Dataset data = synthetic_data(training_case(5), 512);
   const double entries = double(data.bytes.size());
