@@ -14,6 +14,7 @@
 #include "bench/synthetic.h"
 #include "bench/training.h"
 #include "data/atomic_file.h"
+#include "nn/device_rows.h"
 
 namespace elbo {
 
@@ -93,7 +94,8 @@ Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c
   TrainingOptions options = which.options();
   options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
   const Model model(device, which.model, 0);
-  Batches batches(device, synthetic_data(which, c.cells), 0);
+  const Dataset data = synthetic_data(which, c.cells);
+  Batches batches(device, data, 0);
   Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   Timed timed{.rows = c.cells, .parameters = trained_numbers(model)};
   // A single datum that is left over goes with the batch before it.
@@ -112,6 +114,8 @@ Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c
             [&] { counted = launches(device, [&] { timed.loss = -trainer.epoch().elbo; }); }) /
         timed.steps_each);
   describe(timed, trainer.program(), counted, timed.steps_each, options.tier);
+  const double listed = double(data.starts.back()) / double(data.rows);
+  timed.cost.bytes += RowFormat(data).bytes(0, listed * options.batch);
   return timed;
 }
 

@@ -366,8 +366,8 @@ void add_bench(CLI::App* app, BenchCommand& c, std::string& cases) {
   for (const Case& which : training_cases())
     help << "\n  " << which.number << "  " << which.name << ", batch " << which.batch
          << (which.precision == Precision::bf16 ? ", bf16" : "");
-  help << "\n\nAll data are synthetic, 1 byte a number; a case may take a few hundred MB (case 9: "
-          "--cells x 2000\nbytes, twice while they are made).";
+  help << "\n\nAll data are synthetic; a case may take a few hundred MB (case 9, whose cells are "
+          "lists of counts:\n1.6 kB a cell on the host and 0.6 kB on the device).";
   app->footer(help.str());
 }
 

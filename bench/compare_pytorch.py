@@ -5,7 +5,7 @@
 
 Writes DIR/pytorch.json after every flavour, so that what is cut off leaves the rest. The cases are
 those of `elbo bench` (its --help lists them): the same model, batch, data (made alike, bytes on the
-device, gathered and converted within the step), precision (fp32: "highest"; tf32: "high"; bf16:
+device, gathered and converted within the step; of case 9 Elbo keeps lists of counts), precision (fp32: "highest"; tf32: "high"; bf16:
 autocast) and optimiser (Adam, fused). PyTorch comes in up to three flavours:
 
     eager     as it is written

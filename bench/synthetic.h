@@ -24,7 +24,7 @@ struct SyntheticCells {
   std::uint8_t operator()(long cell, int gene) const;
 };
 
-/// The data of a case, so many rows of them.
+/// The data of a case, so many rows of them: bytes, or of whole epochs lists (Dataset's csr).
 Dataset synthetic_data(const Case&, long rows);
 inline Dataset synthetic_data(const Case& which) { return synthetic_data(which, which.rows); }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "bench/cost.h"
 #include "bench/synthetic.h"
 #include "tests/app/program.h"
 
@@ -91,6 +92,25 @@ TEST(Bench, persistent_steps_are_refused_where_there_are_none) {
   EXPECT_NE(outcome.error.find("persistent"), std::string::npos) << outcome.error;
 }
 
+TEST(Cost, is_of_each_number_once_an_operation) {
+  std::vector<Real> a(3 * 8), b(2 * 8), c(3 * 4);
+  const Matrix x{a.data(), 3, 5, 8}, w{b.data(), 2, 5, 8}, y{c.data(), 3, 2, 4};
+  constexpr double number = sizeof(Real);
+  EXPECT_EQ(cost(Add{x, x, x}).bytes, number * (15 + 15));  // read once, written once
+
+  Source source;
+  source.type = Source::Type::u8, source.data = a.data(), source.columns = 5, source.stride = 16;
+  const double from_the_data = 3 * (4 + 16);  // of each row its place in the order, and its bytes
+  EXPECT_EQ(cost(Gather{source, {}, x}).bytes, from_the_data + number * 15);
+
+  Product product{x, w, true, Store{{}, y}};
+  EXPECT_EQ(cost(product).flops, 2 * 3 * 5 * 2);
+  EXPECT_EQ(cost(product).bytes, number * (15 + 10 + 6));
+  product.gather = {source, {}, x};  // x is then left behind for others
+  EXPECT_EQ(cost(product).flops, 2 * 3 * 5 * 2);
+  EXPECT_EQ(cost(product).bytes, from_the_data + number * (15 + 10 + 6));
+}
+
 // The sums of what compare_pytorch.py makes for so many data.
 TEST(SyntheticData, are_those_that_pytorch_is_given) {
   const auto sum = [](int number) {
@@ -99,6 +119,14 @@ TEST(SyntheticData, are_those_that_pytorch_is_given) {
   };
   EXPECT_EQ(sum(1), 25517730);
   EXPECT_EQ(sum(5), 205027);
+}
+
+TEST(SyntheticData, of_an_epoch_are_lists_of_the_same_counts) {
+  const Dataset lists = synthetic_data(training_case(9), 512);
+  const Dataset dense = synthetic_data(training_case(5), 512);
+  ASSERT_EQ(lists.type, Dataset::Type::csr);
+  require_lists(lists);
+  EXPECT_EQ(lists.values(), dense.values());
 }
 
 TEST(SyntheticData, of_cells_are_counts_of_which_a_tenth_is_not_zero) {
