@@ -30,13 +30,14 @@ struct RowTeam {
   auto sum(int n, F&& f) const {
     using Terms = decltype(f(0));
     constexpr int K = int(sizeof(Terms) / sizeof(Real));
+    const auto here = f;
     double total[K] = {};
     Real terms[K][piece];
     for (int first = 0; first < n; first += piece) {
       const int count = std::min(piece, n - first);
 #pragma GCC ivdep
       for (int i = 0; i < count; ++i) {
-        const Terms v = f(first + i);
+        const Terms v = here(first + i);
         for (int k = 0; k < K; ++k) terms[k][i] = v[k];
       }
       for (int k = 0; k < K; ++k)

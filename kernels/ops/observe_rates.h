@@ -49,17 +49,18 @@ struct ObserveRatesBody {
       if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
     }
 
+    // Copies: a loop over them need not ask whether a score that it stores is one of them.
     const auto at = body.row(r);
-    const auto entry = [&](int c, auto... x) {
+    const auto entry = [at, log_sum, log_size, theta = rates.theta, r](int c, auto... x) {
       Vec<K> p;
-      p[0] = a(c) - log_sum + log_size;
-      for (int k = 1; k < K; ++k) p[k] = rates.theta(r, c * K + k);
+      p[0] = theta(r, c * K) - log_sum + log_size;
+      for (int k = 1; k < K; ++k) p[k] = theta(r, c * K + k);
       return Vec<1>{at(c, p, x...)};
     };
     // Most counts are 0, for which the compiler leaves little of the law; a missing one is not.
     const Real term = team.sum(
         n, [&](int c) { return !(observe.x(at.datum, c) == 0); },
-        [&](int c) { return entry(c, Real(0)); }, [&](int c) { return entry(c); })[0];
+        [entry](int c) { return entry(c, Real(0)); }, [entry](int c) { return entry(c); })[0];
     if (observe.terms.present()) team.once([&] { observe.terms(r, 0) = term; });
     if (!rates.softmax || !observe.score.present()) return;
     team.meet();  // another thread may have made an entry's score
