@@ -2,7 +2,9 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -219,8 +221,10 @@ class CublasLt final : public LargeProducts {
               "description of a product");
     const cublasOperation_t of_b = form == Form::abt ? CUBLAS_OP_T : CUBLAS_OP_N,
                             of_a = form == Form::atb ? CUBLAS_OP_T : CUBLAS_OP_N;
-    lib.set_product(handle, CUBLASLT_MATMUL_DESC_TRANSA, &of_b, sizeof of_b);
-    lib.set_product(handle, CUBLASLT_MATMUL_DESC_TRANSB, &of_a, sizeof of_a);
+    const auto set = [&](cublasLtMatmulDescAttributes_t which, cublasOperation_t operation) {
+      lib.check(lib.set_product(handle, which, &operation, sizeof operation), "transposition");
+    };
+    set(CUBLASLT_MATMUL_DESC_TRANSA, of_b), set(CUBLASLT_MATMUL_DESC_TRANSB, of_a);
     return {handle, lib.destroy_product};
   }
   Layout layout(cudaDataType_t type, int rows, int columns, int stride) const {
@@ -234,16 +238,17 @@ class CublasLt final : public LargeProducts {
     const Library& lib = *library_;
     cublasLtMatmulPreference_t handle = nullptr;
     lib.check(lib.create_preference(&handle), "preference");
-    const std::uint64_t bytes = workspace_bytes;
-    lib.set_preference(handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes);
+    const auto set = [&](cublasLtMatmulPreferenceAttributes_t which, const auto& value) {
+      lib.check(lib.set_preference(handle, which, &value, sizeof value), "preference");
+    };
+    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t(workspace_bytes));
     // Parts of a sum meet in the workspace, never in the result in the order of their arrival.
-    const std::uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    lib.set_preference(handle, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums, sizeof sums);
-    const std::uint32_t aligned = 16;  // kernels/matrix.h
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        std::uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     for (const auto which :
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
-      lib.set_preference(handle, which, &aligned, sizeof aligned);
+      set(which, std::uint32_t(16));  // kernels/matrix.h
     return {handle, lib.destroy_preference};
   }
 
