@@ -253,7 +253,7 @@ struct Skeletons {
             columns, stride};
   }
   /// A matrix as the library multiplies it.
-  LargeProducts::Factor factor(LargeProducts::Slot slot, const Matrix& m) const {
+  LargeProducts::Factor factor([[maybe_unused]] LargeProducts::Slot slot, const Matrix& m) const {
 #ifndef ELBO_DOUBLE
     if (precision == Precision::bf16) {
       Bf16CopyBody copy{m, nullptr, Bf16CopyBody::padded(m.columns)};
