@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/config_file.h"
+#include "bench/cases.h"
 #include "models/run_directory.h"
 
 namespace elbo {
@@ -176,6 +177,8 @@ void add_train(CLI::App* app, TrainCommand& c, std::string& hidden) {
   add_device(app, c.device);
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
+  add("--tier", c.tier, "how a GPU launches steps: graph, or persistent (many in one kernel)")
+      ->check(one_of({"graph", "persistent"}));
   add("--data-memory", c.data_memory,
       "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
       "it")
@@ -317,6 +320,65 @@ std::string shell_line(int argc, const char* const* argv) {
   return line;
 }
 
+/// Numbers of cases with commas between them, or all.
+std::vector<int> case_numbers(const std::string& text) {
+  const int most = int(training_cases().size());
+  std::vector<int> numbers;
+  if (text == "all")
+    for (const Case& which : training_cases()) numbers.push_back(which.number);
+  std::istringstream parts(text == "all" ? "" : text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    if (error != std::errc() || end != part.data() + part.size() || number < 1 || number > most)
+      throw UsageError("--case: '" + part + "' is not the number of a case, 1 to " +
+                       std::to_string(most));
+    numbers.push_back(number);
+  }
+  if (numbers.empty()) throw UsageError("--case: '" + text + "' names no case");
+  return numbers;
+}
+
+void add_bench(CLI::App* app, BenchCommand& c, std::string& cases) {
+  const auto add = [&](const char* name, auto& value, const std::string& what) {
+    return app->add_option(name, value, what)->capture_default_str();
+  };
+  add("--case", cases, "numbers of the cases below, such as 1,3; or all");
+  add_device(app, c.device);
+  add("--precision", c.precision, "of products on a GPU: fp32, tf32, bf16; auto: the case's own")
+      ->check(one_of({"auto", "fp32", "tf32", "bf16"}));
+  add("--plan", c.plan, "fused, or composed: each operation by itself, as it was recorded")
+      ->check(one_of({"fused", "composed"}));
+  add("--tier", c.tier, "how a GPU launches a step: graph, or persistent (not every case)")
+      ->check(one_of({"graph", "persistent"}));
+  add("--repeats", c.repeats, "timings of each case; 0: 7, and 3 of an epoch")
+      ->check(whole_from<int>(0));
+  add("--steps", c.steps, "of each timing; 0: as many as give a steady time")
+      ->check(whole_from<int>(0));
+  add("--batch", c.batch, "data a step; 0: the case's own")->check(whole_from<int>(0));
+  add("--cells", c.cells, "data of case 9")->check(whole_from<long>(1));
+  app->add_option("--json", c.json, "file for the result, written anew after every case");
+  app->add_option("--note", c.note, "a text that the result carries: what else the machine did");
+  std::ostringstream help;
+  help << "Times training steps (gather, forward, backward, Adam; data on the device), and holds "
+          "them\nagainst a floor: what the step must multiply and move, each number once an "
+          "operation, by what\nthe device can do, measured in the same run.\n";
+  for (const Case& which : training_cases())
+    help << "\n  " << which.number << "  " << which.name << ", batch " << which.batch
+         << (which.precision == Precision::bf16 ? ", bf16" : "");
+  help << "\n\nAll data are synthetic; a case may take a few hundred MB (case 9, whose cells are "
+          "lists of counts:\n1.6 kB a cell on the host and 0.6 kB on the device).";
+  app->footer(help.str());
+}
+
+void finish_bench(BenchCommand& c, const std::string& cases) {
+  c.cases = case_numbers(cases);
+  for (const int number : c.cases)
+    if (training_case(number).epoch && c.plan == "composed")
+      throw UsageError("--plan composed: case " + std::to_string(number) +
+                       " is run by the trainer, which fuses");
+}
+
 /// A sentence for each term.
 constexpr const char* information_help =
     R"(--information prints, with standard errors, where q(z) is the mean of q(z|x) over all data:
@@ -344,10 +406,10 @@ TrainCommand stored_command(const RunDirectory& folder) {
   }
 }
 
-Device device_named(const std::string& name, const TrainCommand& c) {
-  const Precision precision = c.precision == "fp32"   ? Precision::fp32
-                              : c.precision == "bf16" ? Precision::bf16
-                                                      : Precision::tf32;
+Device device_named(const std::string& name, const std::string& word) {
+  const Precision precision = word == "fp32"   ? Precision::fp32
+                              : word == "bf16" ? Precision::bf16
+                                               : Precision::tf32;
   const Device device = Device::named(name, precision);
   require(precision != Precision::bf16 || device.name() != "cpu",
           "--precision bf16: the cpu computes in fp32 only");
@@ -363,6 +425,7 @@ TrainingOptions training_options(const TrainCommand& c, long rows) {
   TrainingOptions options;
   options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;
   options.clip = Real(c.clip);
+  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
   const Real rate = Real(c.rate), beta = Real(c.beta);
   if (c.rate_schedule == "constant") options.rate = Constant{rate};
   if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};
@@ -401,6 +464,7 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["seed"] = c.seed;
   s["device"] = c.device;
   s["precision"] = c.precision;
+  if (c.tier != "graph") s["tier"] = c.tier;
   // Not auto: what that came to stands in the checkpoint.
   if (data_memory(c)) s["data-memory"] = c.data_memory;
   return s;
@@ -504,6 +568,11 @@ Command parse_command(int argc, const char* const* argv) {
       "as "
       "this\ndevice computes them in fp32. Exit code 1 if any is off by more than its tolerance.");
 
+  BenchCommand bench;
+  std::string cases = "1,3";
+  CLI::App* on_bench = app.add_subcommand("bench", "how fast training steps are on this device");
+  add_bench(on_bench, bench, cases);
+
   try {
     if (argc < 2) throw UsageError("a command is missing; elbo --help names them");
     const auto commands = app.get_subcommands({});
@@ -512,6 +581,7 @@ Command parse_command(int argc, const char* const* argv) {
       throw UsageError("there is no such command; elbo --help names them");
     app.parse(argc, argv);
     if (*on_train) finish_train(on_train, train, hidden);
+    if (*on_bench) finish_bench(bench, cases);
   } catch (const CLI::Success& success) {
     std::ostringstream out, errors;
     app.exit(success, out, errors);
@@ -529,6 +599,7 @@ Command parse_command(int argc, const char* const* argv) {
   if (*on_reconstruct) return reconstruct;
   if (*on_sample) return sample;
   if (*on_info) return info;
+  if (*on_bench) return bench;
   return certify;
 }
 

@@ -29,7 +29,7 @@ struct TrainCommand {
   std::string rate_schedule = "constant", optimizer = "adam";
   double clip = 0;
   std::uint64_t seed = 0;
-  std::string device = "auto", precision = "tf32", data_memory = "auto";
+  std::string device = "auto", precision = "tf32", tier = "graph", data_memory = "auto";
   bool resume = false, force = false;
   std::string line;  // the command as it was typed, for the report
 };
@@ -73,13 +73,22 @@ struct CertifyCommand {
   bool full = false, json = false;
 };
 
+struct BenchCommand {
+  std::vector<int> cases;  // bench/cases.h
+  std::string device = "auto", precision = "auto", plan = "fused", tier = "graph";
+  int repeats = 0, steps = 0, batch = 0;  // 0: chosen
+  long cells = 1000000;
+  std::string json, note;
+};
+
 /// What --help and --version print.
 struct Text {
   std::string text;
 };
 
-using Command = std::variant<Text, TrainCommand, EvaluateCommand, EncodeCommand, DecodeCommand,
-                             ReconstructCommand, SampleCommand, InfoCommand, CertifyCommand>;
+using Command =
+    std::variant<Text, TrainCommand, EvaluateCommand, EncodeCommand, DecodeCommand,
+                 ReconstructCommand, SampleCommand, InfoCommand, CertifyCommand, BenchCommand>;
 
 /// The command that the arguments give; for `train`, a flag goes before the config file, the file
 /// before the config of the run that is resumed, that before the defaults.
@@ -94,7 +103,10 @@ TrainCommand stored_command(const RunDirectory&);
 
 /// A device by name; its precision is that of the training.
 /// Errors: runtime/device.h; bf16 on a device that has none.
-Device device_named(const std::string& name, const TrainCommand&);
+Device device_named(const std::string& name, const std::string& precision);
+inline Device device_named(const std::string& name, const TrainCommand& command) {
+  return device_named(name, command.precision);
+}
 inline Device device_named(const std::string& name, const RunDirectory& folder) {
   return device_named(name, stored_command(folder));
 }
@@ -113,5 +125,6 @@ int run(const ReconstructCommand&);
 int run(const SampleCommand&);
 int run(const InfoCommand&);
 int run(const CertifyCommand&);
+int run(const BenchCommand&);
 
 }  // namespace elbo

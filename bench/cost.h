@@ -35,12 +35,26 @@ inline Cost cost(Operation operation) {
   for (const auto& [data, moved] : matrices)
     c.bytes += double(sizeof(Real)) * moved.numbers * (moved.read + moved.written);
 
-  // Of lists only their ends: how long they are is not known here.
-  if (const auto* gather = std::get_if<Gather>(&operation))
-    c.bytes += double(gather->out.rows) *
-               (4.0 + (gather->source.sparse() ? 16.0 : double(gather->source.stride)));
-  if (const auto* product = std::get_if<Product>(&operation))
-    c.flops += 2.0 * product->rows() * product->columns() * product->depth();
+  // The order's numbers, and the rows of the data set in its own type: of lists only their ends,
+  // since how long they are is not known here.
+  const auto gathered = [](const Gather& gather) {
+    return double(gather.out.rows) *
+           (4.0 + (gather.source.sparse() ? 16.0 : double(gather.source.stride)));
+  };
+  const auto count = [&](const Product& product) {
+    c.flops += 2.0 * product.rows() * product.columns() * product.depth();
+    if (product.gathers()) c.bytes += gathered(product.gather);
+  };
+  const auto count_narrow = [&](const NarrowProduct& product) {
+    c.flops += 2.0 * product.a.rows * product.out.columns * product.a.columns;
+  };
+  if (const auto* gather = std::get_if<Gather>(&operation)) c.bytes += gathered(*gather);
+  if (const auto* product = std::get_if<Product>(&operation)) count(*product);
+  if (const auto* chain = std::get_if<Chain>(&operation))
+    for (const Product& link : chain->links) count(link);
+  if (const auto* norm = std::get_if<NormaliseColumns>(&operation)) count_narrow(norm->product);
+  if (const auto* norm = std::get_if<NormaliseColumnsGradient>(&operation))
+    count_narrow(norm->product);
   if (const auto* gradients = std::get_if<WeightGradients>(&operation))
     for (const WeightGradient& layer : gradients->layers)
       c.flops += 2.0 * layer.dy.rows * layer.dy.columns * layer.x.columns;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <fstream>
 
+#include "kernels/simt/executor.h"
+
 namespace elbo {
 
 std::function<double()> measurement(const Device& device, std::function<void(const Ops&)> body,
@@ -18,6 +20,13 @@ std::function<double()> measurement(const Device& device, std::function<void(con
     body(device.backend().ops());
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
+}
+
+std::optional<long> launches(const Device& device, const std::function<void()>& body) {
+  simt::clear_launches();
+  body();
+  if (device.name() != "simt") return {};
+  return long(simt::launches().size());
 }
 
 double median(std::vector<double> values) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace elbo {
 /// cold (of a GPU): the median over single launches, each after a sweep over more memory than the
 /// L2 holds; a launch's own latency is then part of it.  The host ignores it.
 std::function<double()> measurement(const Device&, std::function<void(const Ops&)> body, bool cold);
+
+/// Calls `body`  →  how many kernels it launched, where the device counts them: on simt.
+std::optional<long> launches(const Device&, const std::function<void()>& body);
 
 double median(std::vector<double>);
 

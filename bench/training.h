@@ -1,31 +1,18 @@
 #pragma once
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "models/model.h"
-#include "nn/batches.h"
-#include "runtime/step.h"
+#include "bench/cases.h"
 
 namespace elbo {
 
-/// A training whose speed is measured.  compare_pytorch.py has the same cases by the same numbers.
-struct Case {
-  int number;
-  std::string name;
-  ModelConfig model;
-  int batch;
-};
+long trained_numbers(const Model&);
 
-/// Errors: no case of that number.
-const Case& training_case(int number);
-const std::vector<Case>& training_cases();
-
-/// A case as the trainer would run it, on bytes drawn at random in place of images.
+/// A case as the trainer would run it, step by step.
 class Training {
  public:
   struct Options {
     Program::Plan plan = Program::Plan::fused;
+    Tier tier = Tier::graph;
     Real rate = Real(1e-3);  // 0: the weights stay as they are, whatever is run how often
     Real clip = 0;
   };
@@ -36,17 +23,20 @@ class Training {
   void run(int steps);
   /// Puts the place in the data back to the first.
   void rewind();
+  /// The mean loss, in nats per datum, of the steps since this was last asked.
+  double loss();
 
   const Program& program() const { return step_->program(); }
-  long parameters() const;
+  long parameters() const { return trained_numbers(*model_); }
 
  private:
-  int batch_;
+  int batch_, samples_;
   std::uint64_t taken_ = 0;
   std::unique_ptr<Batches> batches_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<DeviceArray<double>> totals_;
+  std::size_t terms_ = 0;
+  std::unique_ptr<DeviceArray<double>> totals_;  // of each of `terms_`, then the rows of the first
   std::unique_ptr<Step> step_;
 };
 

@@ -46,6 +46,11 @@ struct RowTeam {
     for (int k = 0; k < K; ++k) sums[k] = Real(total[k]);
     return sums;
   }
+  /// What is rare is worked out for all: the loop stays vectorised.
+  template <class Rare, class Often, class Rarely>
+  auto sum(int n, Rare&&, Often&&, Rarely&& rarely) const {
+    return sum(n, rarely);
+  }
   template <class F>
   Real max(int n, F&& f) const {
     Real most = -std::numeric_limits<Real>::infinity();

@@ -67,8 +67,9 @@ struct MapWork {
   }
 };
 
-/// A row's threads: a warp, or a block where rows are long.
+/// A row's threads: a warp, or a block where rows are long; more of them where it is very long.
 constexpr int row_threads = block_threads, long_row = 256;
+constexpr int wide_threads = 512, very_long_row = 4096;
 inline int lanes_for(int columns) { return columns > long_row ? row_threads : 32; }
 
 /// Work on rows: a block of 128 threads holds 4 short rows or a long one.
@@ -150,7 +151,8 @@ struct RowSumsWork : RowsWork {
   }
 };
 
-/// The threads of one row (kernels/ops_on.h); entry i is taken by thread i % lanes.
+/// The threads of one row (kernels/ops_on.h); entry i is taken by thread i % lanes, except by the
+/// last sum, which hands what is rare to whole warps.
 struct RowTeam {
   int lanes, lane;
 
@@ -162,6 +164,32 @@ struct RowTeam {
   __device__ auto sum(int n, F&& f) const {
     decltype(f(0)) all{};
     for (int i = lane; i < n; i += lanes) add(all, f(i));
+    return over_row(all, [](auto& to, const auto& v) { add(to, v); });
+  }
+  /// The same of often(i) or, where rare(i), rarely(i).  A warp collects rare entries until it has
+  /// one for each of its threads: few of them do not hold up the others.
+  template <class Rare, class Often, class Rarely>
+  __device__ auto sum(int n, Rare&& rare, Often&& often, Rarely&& rarely) const {
+    ELBO_SHARED(queues, int[wide_threads / 32][64]);
+    int* const queue = queues[threadIdx.x / 32];
+    const unsigned mine = threadIdx.x % 32, before = (1u << mine) - 1;
+    decltype(often(0)) all{};
+    int waiting = 0;
+    for (int first = lane - int(mine); first < n; first += lanes) {
+      const int i = first + int(mine);
+      const bool here = i < n, waits = here && rare(i);
+      const unsigned votes = __ballot_sync(~0u, waits);
+      if (waits) queue[waiting + __popc(votes & before)] = i;
+      else if (here) add(all, often(i));
+      waiting += __popc(votes);
+      __syncwarp();
+      if (waiting < 32) continue;
+      waiting -= 32;
+      const int next = queue[waiting + int(mine)];
+      __syncwarp();  // before the queue is written again
+      add(all, rarely(next));
+    }
+    if (int(mine) < waiting) add(all, rarely(queue[mine]));
     return over_row(all, [](auto& to, const auto& v) { add(to, v); });
   }
   template <class F>
@@ -185,11 +213,11 @@ struct RowTeam {
   __device__ Vec<K> over_row(Vec<K> v, Join join) const {
     join_warp(v, 16, 1, join);
     if (lanes > 32) {
-      ELBO_SHARED(parts, Vec<K>[row_threads / 32]);
+      ELBO_SHARED(parts, Vec<K>[wide_threads / 32]);
       if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
       __syncthreads();
       v = parts[0];
-      for (int w = 1; w < row_threads / 32; ++w) join(v, parts[w]);
+      for (int w = 1; w < lanes / 32; ++w) join(v, parts[w]);
       __syncthreads();  // parts may be used again
     }
     return v;
@@ -206,6 +234,18 @@ struct RowPassWork : RowsWork {
     const RowPlace place(index, lanes);
     if (place.row < rows) body(place.row, RowTeam{lanes, place.lane});  // a whole warp, or all
   }
+};
+
+/// The same with a block of 512 threads for every row.
+template <class Body>
+struct WideRowPassWork {
+  static constexpr int threads = wide_threads, resident = 1;
+  static constexpr std::size_t shared_bytes = 0;
+  int rows;
+  Body body;
+
+  HD int blocks() const { return rows; }
+  __device__ void block(int index) const { body(index, RowTeam{wide_threads, int(threadIdx.x)}); }
 };
 
 /// A block's columns: 8, one sector of memory, and 16 interleaved parts of the rows.

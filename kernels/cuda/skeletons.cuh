@@ -85,6 +85,9 @@ struct Skeletons {
   }
   template <class Body>
   void row_pass(int rows, int columns, const Body& body) const {
+    if constexpr (requires { Body::long_rows; })
+      if (columns >= very_long_row && collecting.index() == 0)
+        return run(WideRowPassWork<Body>{rows, body});
     run(RowPassWork<Body>(rows, columns, body));
   }
   template <class Body>

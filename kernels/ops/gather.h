@@ -81,6 +81,7 @@ struct GatherBody {
 
 /// By rows: of a sparse source zeros, and over them what the row lists; then the transform.
 struct GatherRowBody {
+  static constexpr bool long_rows = true;
   Gather op;
   template <class Team>
   HD void operator()(int r, const Team& team) const {

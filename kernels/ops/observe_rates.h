@@ -5,7 +5,7 @@
 namespace elbo {
 
 /// Rates, then the log-likelihood of counts under them, then the gradient with respect to the
-/// decoder's own numbers: three passes over a row that stays on chip.
+/// decoder's own numbers: passes over a row that stays on chip.
 ///
 /// As Rates, Observe and RatesGradient say, one after the other, except that observe.in is
 /// rates.out, which nobody else reads (observe.stored keeps it where somebody does), and that
@@ -27,6 +27,7 @@ struct ObserveRates {
 /// Body: the ObserveBody of the law, without a bias.
 template <class Body>
 struct ObserveRatesBody {
+  static constexpr bool long_rows = true;  // where they are, they have more threads
   ObserveRates op;
   Body body;
 
@@ -49,17 +50,22 @@ struct ObserveRatesBody {
     }
 
     const auto at = body.row(r);
-    const bool centred = rates.softmax && observe.score.present();
-    const auto sums = team.sum(n, [&](int c) {
+    const auto entry = [&](int c, auto... x) {
       Vec<K> p;
       p[0] = a(c) - log_sum + log_size;
       for (int k = 1; k < K; ++k) p[k] = rates.theta(r, c * K + k);
-      const Real term = at(c, p);
-      return Vec<2>{term, centred ? observe.score(r, c * K) : Real(0)};
-    });
-    if (observe.terms.present()) team.once([&] { observe.terms(r, 0) = sums[0]; });
-    if (centred)
-      team.each(n, [&](int c) { observe.score(r, c * K) -= elbo::exp(a(c) - log_sum) * sums[1]; });
+      return Vec<1>{at(c, p, x...)};
+    };
+    // Most counts are 0, for which the compiler leaves little of the law; a missing one is not.
+    const Real term = team.sum(
+        n, [&](int c) { return !(observe.x(at.datum, c) == 0); },
+        [&](int c) { return entry(c, Real(0)); }, [&](int c) { return entry(c); })[0];
+    if (observe.terms.present()) team.once([&] { observe.terms(r, 0) = term; });
+    if (!rates.softmax || !observe.score.present()) return;
+    team.meet();  // another thread may have made an entry's score
+    const auto score = [&](int c) { return Vec<1>{observe.score(r, c * K)}; };
+    const Real sum = team.sum(n, score)[0];
+    team.each(n, [&](int c) { observe.score(r, c * K) -= elbo::exp(a(c) - log_sum) * sum; });
   }
 };
 

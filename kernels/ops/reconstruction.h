@@ -58,7 +58,7 @@ struct ObserveBody {
     Real weight;
 
     template <class L>
-    HD Real observe(const L& law, int c, const Vec<K>& v) const {
+    HD Real observe(const L& law, int c, const Vec<K>& v, Real x) const {
       const Observe& op = body.op;
       Vec<L::parameters> p;
       for (int k = 0; k < K; ++k) {
@@ -66,7 +66,6 @@ struct ObserveBody {
         if (body.has(stored, op.stored)) op.stored(r, c * K + k) = p[k];
       }
       if constexpr (K < L::parameters) p[K] = op.side(0, body.per_scalar() ? c : 0);
-      const Real x = op.x(datum, c);
       const bool missing = x != x;
       if (body.has(score, op.score)) {
         const auto slope = law.score(x, p);
@@ -79,13 +78,14 @@ struct ObserveBody {
       const Real term = law.log_prob(x, p);
       return missing ? Real(0) : term;
     }
-    HD Real operator()(int c, const Vec<K>& v) const {
-      if constexpr (!std::is_same_v<Law, Likelihood>) return observe(body.law, c, v);
+    HD Real operator()(int c, const Vec<K>& v) const { return (*this)(c, v, body.op.x(datum, c)); }
+    HD Real operator()(int c, const Vec<K>& v, Real x) const {
+      if constexpr (!std::is_same_v<Law, Likelihood>) return observe(body.law, c, v, x);
       else {
         const bool shared = body.op.side.present();
         return open(body.law, [&]<class L>(const L& law) -> Real {
           if constexpr (takes<L, K>)
-            if (L::parameters == K + int(shared)) return observe(law, c, v);
+            if (L::parameters == K + int(shared)) return observe(law, c, v, x);
           return 0;
         });
       }

@@ -8,6 +8,7 @@
 #include "models/trainer.h"
 #include "tests/host_products.h"
 #include "tests/runtime/grey_images.h"
+#include "tests/runtime/kernel_devices.h"
 
 namespace elbo {
 namespace {
@@ -17,6 +18,21 @@ Dataset counts(long rows, int columns) {
   Dataset data = grey_images(rows, columns);
   data.scale = 1;
   for (std::uint8_t& byte : data.bytes) byte = byte < 192 ? 0 : std::uint8_t(byte % 7);
+  return data;
+}
+
+/// The same in compressed sparse rows.
+Dataset listed(const Dataset& dense) {
+  Dataset data = dense;
+  data.type = Dataset::Type::csr;
+  data.bytes.clear();
+  data.starts = {0};
+  for (long r = 0; r < data.rows; ++r) {
+    for (int c = 0; c < data.columns; ++c)
+      if (dense.value(r, c) != 0)
+        data.indices.push_back(std::uint32_t(c)), data.floats.push_back(dense.value(r, c));
+    data.starts.push_back(data.indices.size());
+  }
   return data;
 }
 
@@ -99,7 +115,9 @@ void expect_alike(const Outcome& fused, const Outcome& composed) {
 }
 
 TEST(Fusions, change_no_gradient_in_odd_sizes) {
-  for (const Device& device : {Device::cpu(), Device::simt()})
+  std::vector<Device> devices = kernel_devices();
+  devices.push_back(Device::cpu());
+  for (const Device& device : devices)
     for (const Kind& kind : kinds())
       for (const int batch : {1, 37, 301})
         for (const int features : {1, 33, 785}) {
@@ -112,8 +130,10 @@ TEST(Fusions, change_no_gradient_in_odd_sizes) {
                                           << " on " << device.name());
           const bool of_counts = kind.config.rates != "plain";
           const Dataset data = of_counts ? counts(batch, features) : grey_images(batch, features);
-          expect_alike(outcome(device, kind, data, Program::Plan::fused),
-                       outcome(device, kind, data, Program::Plan::composed));
+          const Outcome composed = outcome(device, kind, data, Program::Plan::composed);
+          expect_alike(outcome(device, kind, data, Program::Plan::fused), composed);
+          if (of_counts)
+            expect_alike(outcome(device, kind, listed(data), Program::Plan::fused), composed);
         }
 }
 
@@ -139,6 +159,19 @@ TEST(Fusions, leave_the_gradients_as_they_are_where_a_library_multiplies) {
   }
 }
 
+TEST(Fusions, change_no_gradient_in_very_long_rows) {
+  std::vector<Device> devices = kernel_devices();
+  devices.push_back(Device::cpu());
+  for (const Device& device : devices)
+    for (const Kind& kind : kinds())
+      if (kind.config.rates != "plain") {
+        SCOPED_TRACE(testing::Message() << kind.name << " on " << device.name());
+        const Dataset data = counts(5, 4100);
+        expect_alike(outcome(device, kind, data, Program::Plan::fused),
+                     outcome(device, kind, data, Program::Plan::composed));
+      }
+}
+
 TEST(Fusions, read_data_of_both_types_to_the_same_bits) {
   for (const Precision precision : {Precision::fp32, Precision::tf32})
     for (const int features : {1, 33, 785}) {
@@ -149,11 +182,12 @@ TEST(Fusions, read_data_of_both_types_to_the_same_bits) {
       floats.bytes.clear();
       for (const std::uint8_t byte : bytes.bytes) floats.floats.push_back(byte / 256.f);
       const Kind kind{"gaussian", {.hidden = {40}, .latent = 3, .likelihood = "gaussian"}};
-      const Device device = Device::simt(precision);
-      const Outcome a = outcome(device, kind, bytes, Program::Plan::fused),
-                    b = outcome(device, kind, floats, Program::Plan::fused);
-      EXPECT_EQ(a.means, b.means);
-      EXPECT_EQ(a.gradients, b.gradients);
+      for (const Device& device : kernel_devices(precision)) {
+        const Outcome a = outcome(device, kind, bytes, Program::Plan::fused),
+                      b = outcome(device, kind, floats, Program::Plan::fused);
+        EXPECT_EQ(a.means, b.means);
+        EXPECT_EQ(a.gradients, b.gradients);
+      }
     }
 }
 

@@ -1,0 +1,218 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "app/options.h"
+#include "bench/ceilings.h"
+#include "bench/cost.h"
+#include "bench/measurement.h"
+#include "bench/synthetic.h"
+#include "bench/training.h"
+#include "data/atomic_file.h"
+#include "nn/device_rows.h"
+
+namespace elbo {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// What timing a case gave, whichever way its steps were run.
+struct Timed {
+  long rows = 0, parameters = 0;
+  int steps_each = 0;
+  std::vector<double> seconds;  // a step
+  double first_loss = 0, loss = 0;
+  std::vector<std::string> operations;
+  long launches = 0;
+  Cost cost;
+};
+
+double seconds_of(const Device& device, const std::function<void()>& body) {
+  using Clock = std::chrono::steady_clock;
+  device.backend().wait();
+  const auto start = Clock::now();
+  body();
+  device.backend().wait();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool on_gpu(const Device& device) { return device.name().starts_with("cuda"); }
+
+/// On a GPU at least 150 steps, so that seven timings are of a thousand; on the host, where a step
+/// may take seconds, one at the least.
+int chosen_steps(Training& training, const Device& device) {
+  const int least = on_gpu(device) ? 150 : 1;
+  const double one = seconds_of(device, [&] { training.run(least); }) / least;
+  return int(std::clamp(0.2 / one, double(least), 20000.0));
+}
+
+void describe(Timed& timed, const Program& program, std::optional<long> launches, long steps,
+              Tier tier) {
+  std::istringstream plan(program.describe());
+  for (std::string line; std::getline(plan, line);) timed.operations.push_back(line);
+  timed.cost = cost(program);
+  timed.launches = launches                   ? *launches / steps
+                   : tier == Tier::persistent ? 1
+                                              : long(timed.operations.size());
+}
+
+Timed time_steps(const Case& which, const Device& device, const BenchCommand& c) {
+  const Training::Options options{
+      .plan = c.plan == "fused" ? Program::Plan::fused : Program::Plan::composed,
+      .tier = c.tier == "graph" ? Tier::graph : Tier::persistent};
+  Training training(device, which, options);
+  Timed timed{.rows = which.rows, .parameters = training.parameters()};
+  const std::optional<long> counted = launches(device, [&] { training.run(1); });
+  timed.first_loss = training.loss();
+  // The second step is recorded, and then a graph of several.
+  if (on_gpu(device)) training.run(1), training.run(Step::steps_a_graph);
+  timed.steps_each = c.steps > 0 ? c.steps : chosen_steps(training, device);
+  const int repeats = c.repeats > 0 ? c.repeats : 7;
+  training.loss();
+  for (int i = 0; i < repeats; ++i)
+    timed.seconds.push_back(seconds_of(device, [&] { training.run(timed.steps_each); }) /
+                            timed.steps_each);
+  timed.loss = training.loss();
+  describe(timed, training.program(), counted, 1, options.tier);
+  return timed;
+}
+
+double first_loss(Case which, const Device& device) {
+  which.rows = which.batch;
+  Training training(device, which, {});
+  training.run(1);
+  return training.loss();
+}
+
+Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c) {
+  TrainingOptions options = which.options();
+  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
+  const Model model(device, which.model, 0);
+  const Dataset data = synthetic_data(which, c.cells);
+  Batches batches(device, data, 0);
+  Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+  Timed timed{.rows = c.cells, .parameters = trained_numbers(model)};
+  // A single datum that is left over goes with the batch before it.
+  timed.steps_each = int(c.cells / options.batch + (c.cells % options.batch > 1));
+  timed.first_loss = first_loss(which, device);
+  // Enough of an epoch to have its steps recorded; then from the first again.
+  const std::vector<double> none(trainer.totals().size());
+  trainer.epoch([](const Means&) { return false; });
+  trainer.resume(0, 0, 0, none);
+  const int repeats = c.repeats > 0 ? c.repeats : 3;
+  std::optional<long> counted;
+  for (int i = 0; i < repeats; ++i)
+    timed.seconds.push_back(
+        seconds_of(
+            device,
+            [&] { counted = launches(device, [&] { timed.loss = -trainer.epoch().elbo; }); }) /
+        timed.steps_each);
+  describe(timed, trainer.program(), counted, timed.steps_each, options.tier);
+  const double listed = double(data.starts.back()) / double(data.rows);
+  timed.cost.bytes += RowFormat(data).bytes(0, listed * options.batch);
+  return timed;
+}
+
+const char* word_for(Precision precision) {
+  const char* const words[] = {"fp32", "tf32", "bf16"};
+  return words[int(precision)];
+}
+
+Json json_of(const Case& which, const Timed& timed, const Device& device, const Ceilings& most,
+             const BenchCommand& c) {
+  const double middle = median(timed.seconds);
+  const auto [least, largest] = std::minmax_element(timed.seconds.begin(), timed.seconds.end());
+  const double floor = std::max(timed.cost.flops / most.flops, timed.cost.bytes / most.bandwidth);
+  Json json{{"case", which.number},
+            {"name", which.name},
+            {"batch", which.batch},
+            {"rows", timed.rows},
+            {"parameters", timed.parameters},
+            {"precision", word_for(device.precision())},
+            {"plan", c.plan},
+            {"tier", c.tier},
+            {"steps_each", timed.steps_each},
+            {"seconds", timed.seconds},
+            {"median_us", middle * 1e6},
+            {"minimum_us", *least * 1e6},
+            {"maximum_us", *largest * 1e6},
+            {"loss_first", timed.first_loss},
+            {"loss", timed.loss},
+            {"operations", timed.operations},
+            {"launches", timed.launches},
+            {"flops", timed.cost.flops},
+            {"bytes", timed.cost.bytes},
+            {"ceilings", {{"flops", most.flops}, {"bandwidth", most.bandwidth}, {"how", most.how}}},
+            {"floor_us", floor * 1e6},
+            {"share_of_floor", floor / middle}};
+  if (which.epoch) {
+    json["epoch_seconds"] = middle * timed.steps_each;
+    json["data_per_second"] = double(timed.rows) / (middle * timed.steps_each);
+  }
+  return json;
+}
+
+void print(const Json& json) {
+  const auto number = [&](const char* name) { return json.at(name).get<double>(); };
+  std::cout << fmt::format(
+      "case {}  {}, batch {}, {}: {:.1f} us a step ({:.1f} to {:.1f}), {} launches\n"
+      "        {:.3f} GFLOP, {:.2f} MB: at least {:.1f} us, {:.1f} % of the time\n",
+      json.at("case").get<int>(), json.at("name").get<std::string>(), json.at("batch").get<int>(),
+      json.at("precision").get<std::string>(), number("median_us"), number("minimum_us"),
+      number("maximum_us"), json.at("launches").get<long>(), number("flops") / 1e9,
+      number("bytes") / 1e6, number("floor_us"), 100 * number("share_of_floor"));
+  if (json.contains("epoch_seconds"))
+    std::cout << fmt::format("        an epoch of {} data in {:.3f} s\n",
+                             json.at("rows").get<long>(), number("epoch_seconds"));
+  std::cout << std::flush;
+}
+
+}  // namespace
+
+int run(const BenchCommand& c) {
+  const auto device_for = [&](const Case& which) {
+    return c.precision == "auto" ? Device::named(c.device, which.precision)
+                                 : device_named(c.device, c.precision);
+  };
+  Json result{{"elbo", version},
+              {"device", processor(device_for(training_case(c.cases.front())))},
+              {"compiler", __VERSION__},
+              {"note", c.note},
+              {"cases", Json::array()}};
+  const auto write = [&] {
+    if (!c.json.empty()) write_file(c.json, result.dump(1) + '\n');
+  };
+  write();  // so that a name that cannot be written is known before anything is timed
+  std::map<Precision, Ceilings> most;
+  for (const int number : c.cases) {
+    Case which = training_case(number);
+    if (c.batch > 0) which.batch = c.batch;
+    const long rows = which.epoch ? c.cells : which.rows;
+    require(which.batch <= rows, "case ", number, ": batches of ", which.batch, " from ", rows,
+            " data");
+    const Device device = device_for(which);
+    const auto [found, is_new] = most.try_emplace(device.precision());
+    if (is_new) {
+      found->second = ceilings(device);
+      std::cout << fmt::format("{}, {}: {:.2f} TFLOP/s, {:.1f} GB/s ({})\n", processor(device),
+                               word_for(device.precision()), found->second.flops / 1e12,
+                               found->second.bandwidth / 1e9, found->second.how)
+                << std::flush;
+    }
+    const Timed timed = which.epoch ? time_epochs(which, device, c) : time_steps(which, device, c);
+    require(std::isfinite(timed.first_loss) && std::isfinite(timed.loss), "case ", number,
+            ": the loss is not finite");
+    result["cases"].push_back(json_of(which, timed, device, found->second, c));
+    print(result["cases"].back());
+    write();
+  }
+  return 0;
+}
+
+}  // namespace elbo
