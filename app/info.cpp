@@ -25,7 +25,7 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   Batches batches(device, data, 0);
   const TrainingOptions options = training_options(train, data.rows);
   const Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
-  return trainer.program().describe();
+  return "on " + device.backend().description() + '\n' + trainer.program().describe();
 }
 
 }  // namespace
@@ -51,6 +51,11 @@ int run(const InfoCommand& c) {
   for (const auto& [key, value] : last.items())
     if (key != "epoch" && !value.is_null())
       std::cout << fmt::format("{:<22}{:.6g}\n", key, value.get<double>());
+  if (!state.choices.empty()) {
+    const Json choices = Json::parse(state.choices);
+    std::cout << fmt::format("{:<22}{}, by {}\n", "large products", choices.at("products").size(),
+                             choices.at("made_by").get<std::string>());
+  }
   if (c.plan) std::cout << '\n' << plan_of(c, folder, stored.config);
   return 0;
 }

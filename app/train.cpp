@@ -73,6 +73,8 @@ class Training {
     require(stored.epochs_done <= std::uint32_t(command_.epochs), folder_.folder().string(),
             ": has ", stored.epochs_done, " epochs already, --epochs is ", command_.epochs);
     folder_.restore(trainer_.optimizer());
+    remark_ = batches_.device().backend().choose(stored.choices);
+    if (!remark_.empty()) std::cerr << "elbo: " << remark_ << '\n';
     const std::string now = state_.settings;
     state_ = stored;
     state_.settings = now, state_.streamed = batches_.streamed();
@@ -128,7 +130,8 @@ class Training {
         .latents = encode(model_, batches, command_.seed),
         .labels = shown.labels,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
-        .device = batches_.device().backend().description()};
+        .device = batches_.device().backend().description() +
+                  (remark_.empty() ? "" : "; after a resumption " + remark_)};
     for (const Parameter& p : model_.parameters())
       if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();
     report.rows = data_.train.rows;
@@ -200,6 +203,7 @@ class Training {
     const auto start = Clock::now();
     state_.epochs_done = trainer_.epochs_done(), state_.steps = trainer_.steps();
     state_.position = trainer_.position(), state_.totals = trainer_.totals();
+    state_.choices = batches_.device().backend().choices();
     folder_.save(state_, trainer_.optimizer());
     save_seconds_ = seconds_since(start);
     saved_at_ = Clock::now();
@@ -249,7 +253,7 @@ class Training {
   Trainer trainer_;
   ProgressLine progress_;
   Checkpoint state_;
-  std::string line_;
+  std::string line_, remark_;
   Clock::time_point saved_at_ = Clock::now();
   double save_seconds_ = 0;
 };

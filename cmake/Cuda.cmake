@@ -33,6 +33,7 @@ function(elbo_compile_cuda target)
   set_property(TARGET ${target} PROPERTY SOURCES ${sources})
   target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/ops_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/kernels/persistent_cuda.cu
+                                   ${PROJECT_SOURCE_DIR}/kernels/large_products_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/runtime/backend_cuda.cu)
   target_compile_definitions(${target} PUBLIC ELBO_HAS_CUDA)
   target_compile_options(${target} PRIVATE

@@ -8,6 +8,8 @@ namespace elbo {
 /// The numbers that the products multiply; sums, losses and weights stay in Real.
 enum class Precision { fp32, tf32, bf16 };
 
+struct LargeProducts;  // kernels/large_products.h
+
 /// A step's operations as one launch that runs them many times (kernels/cuda/persistent.cuh).
 struct Phases {
   virtual ~Phases() = default;
@@ -62,7 +64,12 @@ struct Ops {
 };
 
 std::unique_ptr<Ops> cpu_ops();
-std::unique_ptr<Ops> simt_ops(Precision);
-std::unique_ptr<Ops> cuda_ops(Precision, void* stream);
+/// The largest products go to a library where there is one.
+std::unique_ptr<Ops> simt_ops(Precision, std::shared_ptr<LargeProducts> = nullptr);
+std::unique_ptr<Ops> cuda_ops(Precision, void* stream, std::shared_ptr<LargeProducts> = nullptr);
+
+/// By cuBLASLt, opened when the first product is large enough for it (tiling::takes_library); where
+/// it is not installed, none is.
+std::shared_ptr<LargeProducts> cublaslt_products(Precision, void* stream);
 
 }  // namespace elbo

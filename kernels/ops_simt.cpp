@@ -3,8 +3,9 @@
 
 namespace elbo {
 
-std::unique_ptr<Ops> simt_ops(Precision precision) {
-  return std::make_unique<OpsOn<Skeletons>>(Skeletons{nullptr, precision});
+std::unique_ptr<Ops> simt_ops(Precision precision, std::shared_ptr<LargeProducts> library) {
+  return std::make_unique<OpsOn<Skeletons>>(
+      Skeletons{.precision = precision, .library = std::move(library)});
 }
 
 }  // namespace elbo

@@ -117,6 +117,7 @@ void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
              {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
              {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
   if (c.streamed) state["streamed"] = *c.streamed;
+  if (!c.choices.empty()) state["choices"] = Json::parse(c.choices);
   saved.metadata = {{"elbo", state.dump()}};
   write_safetensors(file, saved);
 }
@@ -137,6 +138,7 @@ Checkpoint RunDirectory::load_checkpoint() const {
     state.at("settings").get_to(c.settings);
     state.at("history").get_to(c.history);
     if (state.contains("streamed")) c.streamed = state["streamed"].get<std::size_t>();
+    if (state.contains("choices")) c.choices = state["choices"].dump();
     return c;
   } catch (const std::exception& error) {
     fail(file.string(), ": is not a checkpoint of Elbo: ", error.what());

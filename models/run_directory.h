@@ -28,6 +28,7 @@ struct Checkpoint {
   std::string data_hash, settings;      // the settings as JSON
   std::vector<std::string> history;     // a line of JSON for each epoch done
   std::optional<std::size_t> streamed;  // Batches::streamed, on which the order depends
+  std::string choices;                  // Backend::choices, on which the bits of products depend
 };
 
 /// The folder of a training, and its files.

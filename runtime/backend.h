@@ -21,6 +21,11 @@ struct Backend {
   virtual const Ops& ops() const = 0;
   virtual std::string description() const = 0;
 
+  /// The algorithms chosen for large products (kernels/large_products.h), empty where there are
+  /// none; and what a run chose before, put back: returns what the user should know of that.
+  virtual std::string choices() const = 0;
+  virtual std::string choose(const std::string& choices) = 0;
+
   /// Zeroed and 256-byte aligned; errors: `elbo::Error` naming the bytes wanted.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void*) noexcept = 0;
@@ -50,7 +55,7 @@ struct Backend {
 };
 
 std::unique_ptr<Backend> cpu_backend();
-std::unique_ptr<Backend> simt_backend(Precision);
+std::unique_ptr<Backend> simt_backend(Precision, std::shared_ptr<LargeProducts> = nullptr);
 
 /// Errors: `elbo::Error` when this build has no CUDA, or there is no such GPU.
 std::unique_ptr<Backend> cuda_backend(int index, Precision);

@@ -7,6 +7,7 @@
 #include <source_location>
 #include <utility>
 
+#include "kernels/large_products.h"
 #include "runtime/backend.h"
 #include "runtime/error.h"
 
@@ -91,7 +92,8 @@ class Cuda final : public Backend {
         stream_(std::make_shared<Stream>(index)),
         aside_(index),
         scratch_(stream_->stream),
-        ops_(cuda_ops(precision, stream_->stream)) {}
+        library_(cublaslt_products(precision, stream_->stream)),
+        ops_(cuda_ops(precision, stream_->stream, library_)) {}
 
   const Ops& ops() const override {
     here();  // launches go to the thread's current device
@@ -101,8 +103,15 @@ class Cuda final : public Backend {
   std::string description() const override {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, index_));
+    const std::string library = library_->description();
     return "cuda:" + std::to_string(index_) + ", " + properties.name + ", sm_" +
-           std::to_string(properties.major) + std::to_string(properties.minor);
+           std::to_string(properties.major) + std::to_string(properties.minor) +
+           (library.empty() ? "" : ", " + library);
+  }
+  std::string choices() const override { return library_->choices(); }
+  std::string choose(const std::string& choices) override {
+    here();
+    return library_->choose(choices);
   }
 
   void* allocate(std::size_t bytes) override {
@@ -207,6 +216,7 @@ class Cuda final : public Backend {
   Stream aside_;
   Event held_;
   Scratch scratch_;
+  std::shared_ptr<LargeProducts> library_;
   std::unique_ptr<Ops> ops_;
 };
 

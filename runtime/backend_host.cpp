@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/thread_pool.h"
+#include "kernels/large_products.h"
 #include "runtime/backend.h"
 #include "runtime/error.h"
 
@@ -16,11 +17,16 @@ namespace {
 /// The host as a device: operations run at the call, memory is the host's.
 class Host final : public Backend {
  public:
-  Host(std::unique_ptr<Ops> ops, std::string description)
-      : ops_(std::move(ops)), description_(std::move(description)) {}
+  Host(std::unique_ptr<Ops> ops, std::string description,
+       std::shared_ptr<LargeProducts> library = nullptr)
+      : ops_(std::move(ops)), description_(std::move(description)), library_(std::move(library)) {}
 
   const Ops& ops() const override { return *ops_; }
   std::string description() const override { return description_; }
+  std::string choices() const override { return library_ ? library_->choices() : ""; }
+  std::string choose(const std::string& choices) override {
+    return library_ ? library_->choose(choices) : "";
+  }
 
   void* allocate(std::size_t bytes) override {
     const std::size_t whole = (std::max<std::size_t>(bytes, 1) + 255) / 256 * 256;
@@ -62,6 +68,7 @@ class Host final : public Backend {
  private:
   std::unique_ptr<Ops> ops_;
   std::string description_;
+  std::shared_ptr<LargeProducts> library_;
 };
 
 }  // namespace
@@ -72,8 +79,9 @@ std::unique_ptr<Backend> cpu_backend() {
       cpu_ops(), "cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
 }
 
-std::unique_ptr<Backend> simt_backend(Precision precision) {
-  return std::make_unique<Host>(simt_ops(precision), "simt, CUDA kernels on the host");
+std::unique_ptr<Backend> simt_backend(Precision precision, std::shared_ptr<LargeProducts> library) {
+  return std::make_unique<Host>(simt_ops(precision, library), "simt, CUDA kernels on the host",
+                                library);
 }
 
 }  // namespace elbo

@@ -7,7 +7,9 @@
 namespace elbo {
 
 Device Device::cpu() { return {"cpu", Precision::fp32, cpu_backend()}; }
-Device Device::simt(Precision precision) { return {"simt", precision, simt_backend(precision)}; }
+Device Device::simt(Precision precision, std::shared_ptr<LargeProducts> library) {
+  return {"simt", precision, simt_backend(precision, std::move(library))};
+}
 Device Device::cuda(int index, Precision precision) {
   return {"cuda:" + std::to_string(index), precision, cuda_backend(index, precision)};
 }

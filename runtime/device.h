@@ -10,7 +10,7 @@ namespace elbo {
 class Device {
  public:
   static Device cpu();
-  static Device simt(Precision = Precision::fp32);
+  static Device simt(Precision = Precision::fp32, std::shared_ptr<LargeProducts> = nullptr);
   static Device cuda(int index = 0, Precision = Precision::tf32);
 
   /// "auto" (a GPU if there is one, else the CPU), "cpu", "simt", "cuda", "cuda:1".

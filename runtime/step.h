@@ -24,7 +24,7 @@ enum class Tier { graph, persistent };
 /// single launch; step(n) is the same as n calls, in fewer launches.
 ///
 /// Errors: a persistent step on the cpu, in bf16, or of an operation that is no phase: clipped
-/// gradients, products of the large tile, composed operations.
+/// gradients, products of the large tile or a library's, composed operations.
 class Step {
  public:
   static constexpr int steps_a_graph = 16;

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/aggregate.cuh"
 #include "kernels/cuda/chain.cuh"
+#include "kernels/cuda/library.cuh"
 #include "kernels/cuda/persistent.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/update.cuh"
@@ -51,6 +52,7 @@ struct Skeletons {
   Precision precision = Precision::fp32;
   bool overlap = false;       // a kernel's blocks may be placed while the kernel before it ends
   AnyPhaseList collecting{};  // a list: works are not launched, but noted there
+  std::shared_ptr<LargeProducts> library{};  // of the products that it takes; null: of none
 
   /// One kernel serves all activations: they differ by a few instructions, a kernel by a second of
   /// compile time.
@@ -94,12 +96,14 @@ struct Skeletons {
   }
 
   int column_tiles(const Product& op, int width) const {
+    if (takes(op)) return 1;
     return large(op, width) ? tiling::tiles_across<tiling::Large>(op.columns(), width)
                             : tiling::tiles_across<tiling::Small>(op.columns(), width);
   }
 
   template <class Body>
   void gemm(const Product& op, const Body& body) const {
+    if (takes(op)) return by_library(op, body);
     if constexpr (Forms<Body>::forward)
       if (op.b_transposed) return multiply<true>(op, body);
     if constexpr (Forms<Body>::backward)
@@ -128,7 +132,25 @@ struct Skeletons {
     return true;
   }
 
+  /// The library's products first, one by one; the others, and the biases, share launches.
   void weight_gradients(const WeightGradients& op) const {
+    const auto taken = [&](const WeightGradient& layer) { return takes(layer); };
+    if (!library || std::none_of(op.layers.begin(), op.layers.end(), taken)) return grouped(op);
+    if (collecting.index() > 0) return refuse();
+    WeightGradients rest{{}, op.tail};
+    for (const WeightGradient& layer : op.layers) {
+      if (!taken(layer)) {
+        rest.layers.push_back(layer);
+        continue;
+      }
+      by_library(layer);
+      if (Target(layer.bias).present()) rest.layers.push_back({layer.dy, {}, {}, layer.bias});
+    }
+    if (!rest.layers.empty()) return grouped(rest);
+    if (op.tail.objective.count > 0) objective(op.tail.objective);
+    if (op.tail.advance.state) advance(op.tail.advance);
+  }
+  void grouped(const WeightGradients& op) const {
     constexpr std::size_t most = LayerTable::most;
     const std::size_t all = op.layers.size();
     for (std::size_t first = 0; first < all; first += most) {
@@ -213,6 +235,75 @@ struct Skeletons {
   }
 
  private:
+  bool takes(const Product& op) const {
+    return library && library->takes(op.rows(), op.columns(), op.depth());
+  }
+  bool takes(const WeightGradient& layer) const {
+    return library && library->takes(layer.dy.columns, layer.x.columns, layer.dy.rows);
+  }
+  /// What was just asked for is no phase.
+  void refuse() const {
+    std::visit(
+        [](auto list) {
+          if constexpr (requires { list->complete; }) list->complete = false;
+        },
+        collecting);
+  }
+  Matrix scratch(int rows, int columns) const {
+    const int stride = padded(columns);
+    const std::size_t bytes = sizeof(Real) * std::size_t(rows) * std::size_t(stride);
+    return {static_cast<Real*>(library->scratch(LargeProducts::Slot::product, bytes)), rows,
+            columns, stride};
+  }
+  /// A matrix as the library multiplies it.
+  LargeProducts::Factor factor([[maybe_unused]] LargeProducts::Slot slot, const Matrix& m) const {
+#ifndef ELBO_DOUBLE
+    if (precision == Precision::bf16) {
+      Bf16CopyBody copy{m, nullptr, Bf16CopyBody::padded(m.columns)};
+      copy.to = static_cast<std::uint16_t*>(
+          library->scratch(slot, 2 * std::size_t(m.rows) * std::size_t(copy.stride)));
+      map(m.rows, copy.stride / Bf16CopyBody::each, copy);
+      return {copy.to, m.rows, m.columns, copy.stride};
+    }
+#endif
+    return {m.data, m.rows, m.columns, m.stride};
+  }
+  void by_library(LargeProducts::Form form, const Matrix& a, const Matrix& b, const Matrix& c,
+                  bool accumulate) const {
+    library->multiply(form, factor(LargeProducts::Slot::a, a), factor(LargeProducts::Slot::b, b), c,
+                      accumulate);
+  }
+  /// The numbers of the product pass through memory, and the epilogue runs as an operation does.
+  template <class Body>
+  void by_library(const Product& op, const Body& body) const {
+    using enum LargeProducts::Form;
+    if (collecting.index() > 0) return refuse();
+    if (op.gathers()) map(op.gather.out.rows, op.gather.out.columns, GatherBody{op.gather});
+    const auto form = op.b_transposed ? abt : ab;
+    if constexpr (std::is_same_v<Body, StoreBody>) {
+      by_library(form, op.a, op.b, body.op.out, body.op.accumulate);
+    } else {
+      const Matrix product = scratch(op.rows(), op.columns());
+      by_library(form, op.a, op.b, product, false);
+      map_rows(product, body);
+    }
+  }
+  void by_library(const WeightGradient& layer) const {
+    using enum LargeProducts::Form;
+    const Sink& sink = layer.weight;
+    const Matrix& stored = sink.gradient;
+    if (!sink.updates) {
+      if (stored.present()) by_library(atb, layer.dy, layer.x, stored, sink.accumulate);
+      return;
+    }
+    const Matrix gradient = scratch(layer.dy.columns, layer.x.columns);
+    by_library(atb, layer.dy, layer.x, gradient, false);
+    if (stored.present()) map_rows(gradient, StoreBody{{gradient, stored, sink.accumulate}});
+    UpdateAll update{{sink.update}};
+    update.updates[0].in = gradient;
+    update_all(update);
+  }
+
   template <class Work>
   void run(const Work& work) const {
     if (collecting.index() > 0)

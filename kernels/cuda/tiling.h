@@ -48,6 +48,13 @@ constexpr std::int64_t tiles(int rows, int columns, int width) {
 /// The rule: the large tile when it still gives every multiprocessor a block.
 constexpr bool takes_large(std::int64_t large_tiles) { return large_tiles >= processors; }
 
+/// The rule: a library's product where it is worth a launch beside the epilogue's.
+constexpr bool takes_library(int m, int n, int k) {
+  constexpr int shortest = 512, side = 2048;
+  return m >= shortest && n >= shortest && k >= shortest &&
+         double(m) * n * k >= double(side) * side * side;
+}
+
 /// The layers whose gradients share a launch, and the parameters whose updates do: tables in the
 /// kernel's arguments, so that a recorded launch needs no memory of its own.
 constexpr int layers_per_launch = 16, updates_per_launch = 16;

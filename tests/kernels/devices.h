@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/backend.h"
+#include "tests/host_products.h"
 
 namespace elbo::test {
 
@@ -26,6 +27,9 @@ inline const std::vector<Named>& make_backends(Precision precision) {
   if (devices.empty()) {
     if (precision == Precision::fp32) devices.push_back({"cpu", cpu_backend()});
     devices.push_back({"simt", simt_backend(precision)});
+    // With a library for products, of which some of the tests' sizes are too small.
+    devices.push_back(
+        {"simt, library", simt_backend(precision, std::make_shared<HostProducts>(precision, 5))});
 #ifdef ELBO_HAS_CUDA
     if (cuda_devices() > 0) devices.push_back({"cuda", cuda_backend(0, precision)});
 #endif

@@ -6,6 +6,7 @@
 
 #include "kernels/simt/executor.h"
 #include "models/trainer.h"
+#include "tests/host_products.h"
 #include "tests/runtime/grey_images.h"
 #include "tests/runtime/kernel_devices.h"
 
@@ -134,6 +135,28 @@ TEST(Fusions, change_no_gradient_in_odd_sizes) {
           if (of_counts)
             expect_alike(outcome(device, kind, listed(data), Program::Plan::fused), composed);
         }
+}
+
+TEST(Fusions, leave_the_gradients_as_they_are_where_a_library_multiplies) {
+  for (const Kind& kind : kinds()) {
+    const Dataset data = kind.config.rates != "plain" ? counts(37, 33) : grey_images(37, 33);
+    const Outcome ours = outcome(Device::simt(), kind, data, Program::Plan::fused);
+    for (const int smallest : {2, 30})
+      for (const Program::Plan plan :
+           {Program::Plan::fused, Program::Plan::unchained, Program::Plan::composed}) {
+        SCOPED_TRACE(testing::Message()
+                     << kind.name << ", sides from " << smallest << ", plan " << int(plan));
+        const auto library = std::make_shared<test::HostProducts>(Precision::fp32, smallest);
+        const Device device = Device::simt(Precision::fp32, library);
+        expect_alike(outcome(device, kind, data, plan), ours);
+        using Form = LargeProducts::Form;
+        for (const Form form : {Form::abt, Form::ab, Form::atb})
+          if (smallest == 2 && plan != Program::Plan::fused) {
+            EXPECT_GT(library->calls[int(form)], 0) << int(form);
+          }
+        EXPECT_GT(library->calls[int(Form::atb)], 0);
+      }
+  }
 }
 
 TEST(Fusions, change_no_gradient_in_very_long_rows) {

@@ -5,6 +5,7 @@
 #include "models/model.h"
 #include "models/trainer.h"
 #include "runtime/error.h"
+#include "tests/host_products.h"
 #include "tests/runtime/grey_images.h"
 #include "tests/runtime/kernel_devices.h"
 
@@ -109,6 +110,11 @@ TEST(Persistent, is_refused_where_it_cannot_be) {
   EXPECT_NE(refused(Device::simt(), {.clip = 1}).find(why + "simt"), std::string::npos);
   EXPECT_NE(refused(Device::simt(Precision::bf16), {}).find(why + "simt"), std::string::npos);
   EXPECT_EQ(refused(Device::simt(), {}), "");
+
+  const auto library = std::make_shared<test::HostProducts>(Precision::fp32, 4);
+  EXPECT_NE(refused(Device::simt(Precision::fp32, library), {}).find(why + "simt"),
+            std::string::npos);
+  for (const int calls : library->calls) EXPECT_EQ(calls, 0);
 }
 
 }  // namespace
