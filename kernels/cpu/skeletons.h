@@ -27,7 +27,7 @@ struct RowTeam {
     for (int i = 0; i < n; ++i) f(i);
   }
   template <class F>
-  auto sum(int n, F&& f) const {
+  [[gnu::flatten]] auto sum(int n, F&& f) const {  // a call in the loop would keep it scalar
     using Terms = decltype(f(0));
     constexpr int K = int(sizeof(Terms) / sizeof(Real));
     const auto here = f;
