@@ -14,6 +14,7 @@ namespace elbo {
 ///     gemm(product, body)                 body(r, unit, numbers of the product); sums per row tile
 ///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
 ///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
+///     observe_rates(body)                 body(r, team) for every row
 ///     chain(products)                     whether it runs them at once
 ///     narrow()                            whether a column pass works out a product of little depth
 ///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
@@ -108,10 +109,8 @@ struct OpsOn final : Ops {
         [&]<class Law>(const Law& law) {
           if constexpr (is_of_counts<Law>) {
             constexpr int K = Law::parameters;
-            const Matrix& theta = op.rates.theta;
             const auto pass = [&]<class Body>(const Body& body) {
-              on.row_pass(theta.rows, theta.columns / Body::width,
-                          ObserveRatesBody<Body>{op, body});
+              on.observe_rates(ObserveRatesBody<Body>{op, body});
             };
             if constexpr (K > 1)
               if (op.observe.side.present())

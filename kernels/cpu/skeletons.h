@@ -27,7 +27,7 @@ struct RowTeam {
     for (int i = 0; i < n; ++i) f(i);
   }
   template <class F>
-  [[gnu::flatten]] auto sum(int n, F&& f) const {  // a call in the loop would keep it scalar
+  auto sum(int n, F&& f) const {
     using Terms = decltype(f(0));
     constexpr int K = int(sizeof(Terms) / sizeof(Real));
     const auto here = f;
@@ -46,11 +46,6 @@ struct RowTeam {
     Terms sums;
     for (int k = 0; k < K; ++k) sums[k] = Real(total[k]);
     return sums;
-  }
-  /// What is rare is worked out for all: the loop stays vectorised.
-  template <class Rare, class Often, class Rarely>
-  auto sum(int n, Rare&&, Often&&, Rarely&& rarely) const {
-    return sum(n, rarely);
   }
   template <class F>
   Real max(int n, F&& f) const {
@@ -224,6 +219,23 @@ struct Skeletons {
     });
   }
 
+  /// A row's parameters first, so that the law's loop is the one that finishes a product.
+  template <class Body>
+  void observe_rates(const ObserveRatesBody<Body>& shared) const {
+    constexpr int K = Body::width;
+    each(shared.op.rates.theta.rows, 1, [&](int r) {
+      const ObserveRatesBody<Body> body = shared;
+      const RowTeam team;
+      const Vec<2> logs = body.logarithms(r, team);
+      Real* const numbers = scratch(std::size_t(body.scalars()) * K);
+      team.each(body.scalars(), [&](int c) {
+        const Vec<K> p = body.parameters(r, c, logs);
+        for (int k = 0; k < K; ++k) numbers[c * K + k] = p[k];
+      });
+      finish_row(body.body, r, 0, body.scalars(), numbers, 0);
+      body.centre(r, logs, team);
+    });
+  }
   bool chain(const Chain&) const { return false; }
   static bool narrow() { return false; }
   void weight_gradients(const WeightGradients&) const;

@@ -113,6 +113,10 @@ struct Skeletons {
                                : "this epilogue follows x Wᵀ only; no kernel has it after dy W");
   }
 
+  template <class Body>
+  void observe_rates(const ObserveRatesBody<Body>& body) const {
+    row_pass(body.op.rates.theta.rows, body.scalars(), body);
+  }
   static bool narrow() { return true; }
 
   /// Phases are not chained: the blocks that a chain leaves idle cost more than a meeting.

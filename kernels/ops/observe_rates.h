@@ -31,42 +31,56 @@ struct ObserveRatesBody {
   ObserveRates op;
   Body body;
 
+  static constexpr int K = Body::width;
+  HD int scalars() const { return op.rates.theta.columns / K; }
+
+  /// The logarithms of the datum's size and of the sum of its e^a (0 without softmax).
+  template <class Team>
+  HD Vec<2> logarithms(int r, const Team& team) const {
+    const Rates& rates = op.rates;
+    const auto a = [&](int c) { return rates.theta(r, c * K); };
+    const Real log_size = rates.log_size.present()
+                              ? rates.log_size(r / rates.repeat, 0)
+                              : log_total(op.observe.x, r / rates.repeat, team);
+    if (!rates.softmax) return {log_size, 0};
+    const int n = scalars();
+    const Real largest = team.max(n, a);
+    const Real log_sum =
+        largest +
+        std::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
+    if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
+    return {log_size, log_sum};
+  }
+  /// The law's parameters of a scalar.
+  HD Vec<K> parameters(int r, int c, const Vec<2>& logs) const {
+    Vec<K> p;
+    p[0] = op.rates.theta(r, c * K) - logs[1] + logs[0];
+    for (int k = 1; k < K; ++k) p[k] = op.rates.theta(r, c * K + k);
+    return p;
+  }
+  /// Takes the row's scores through the softmax.
+  template <class Team>
+  HD void centre(int r, const Vec<2>& logs, const Team& team) const {
+    const Matrix& score = op.observe.score;
+    if (!op.rates.softmax || !score.present()) return;
+    const Real sum = team.sum(scalars(), [&](int c) { return Vec<1>{score(r, c * K)}; })[0];
+    team.each(scalars(), [&](int c) {
+      score(r, c * K) -= elbo::exp(op.rates.theta(r, c * K) - logs[1]) * sum;
+    });
+  }
+
   template <class Team>
   HD void operator()(int r, const Team& team) const {
-    constexpr int K = Body::width;
-    const Rates& rates = op.rates;
-    const Observe& observe = op.observe;
-    const int n = rates.theta.columns / K;
-    const auto a = [&](int c) { return rates.theta(r, c * K); };
-
-    const Real log_size = rates.log_size.present() ? rates.log_size(r / rates.repeat, 0)
-                                                   : log_total(observe.x, r / rates.repeat, team);
-    Real log_sum = 0;
-    if (rates.softmax) {
-      const Real largest = team.max(n, a);
-      log_sum = largest +
-                std::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
-      if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
-    }
-
-    // Copies: a loop over them need not ask whether a score that it stores is one of them.
+    const Vec<2> logs = logarithms(r, team);
     const auto at = body.row(r);
-    const auto entry = [at, log_sum, log_size, theta = rates.theta, r](int c, auto... x) {
-      Vec<K> p;
-      p[0] = theta(r, c * K) - log_sum + log_size;
-      for (int k = 1; k < K; ++k) p[k] = theta(r, c * K + k);
-      return Vec<1>{at(c, p, x...)};
-    };
     // Most counts are 0, for which the compiler leaves little of the law; a missing one is not.
     const Real term = team.sum(
-        n, [&](int c) { return !(observe.x(at.datum, c) == 0); },
-        [entry](int c) { return entry(c, Real(0)); }, [entry](int c) { return entry(c); })[0];
-    if (observe.terms.present()) team.once([&] { observe.terms(r, 0) = term; });
-    if (!rates.softmax || !observe.score.present()) return;
+        scalars(), [&](int c) { return !(op.observe.x(at.datum, c) == 0); },
+        [&](int c) { return Vec<1>{at(c, parameters(r, c, logs), Real(0))}; },
+        [&](int c) { return Vec<1>{at(c, parameters(r, c, logs))}; })[0];
+    if (op.observe.terms.present()) team.once([&] { op.observe.terms(r, 0) = term; });
     team.meet();  // another thread may have made an entry's score
-    const auto score = [&](int c) { return Vec<1>{observe.score(r, c * K)}; };
-    const Real sum = team.sum(n, score)[0];
-    team.each(n, [&](int c) { observe.score(r, c * K) -= elbo::exp(a(c) - log_sum) * sum; });
+    centre(r, logs, team);
   }
 };
 
