@@ -7,18 +7,29 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "app/options.h"
+#include "app/command_line.h"
+#include "app/commands.h"
+#include "bench/cases.h"
 #include "bench/ceilings.h"
 #include "bench/cost.h"
 #include "bench/measurement.h"
 #include "bench/synthetic.h"
 #include "bench/training.h"
 #include "data/atomic_file.h"
+#include "models/run_directory.h"
 #include "nn/device_rows.h"
 
 namespace elbo {
 
 namespace {
+
+struct BenchCommand {
+  std::vector<int> cases{1, 3};  // bench/cases.h
+  std::string device = "auto", precision = "auto", plan = "fused", tier = "graph";
+  int repeats = 0, steps = 0, batch = 0;  // 0: chosen
+  long cells = 1000000;
+  std::string json, note;
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -173,8 +184,6 @@ void print(const Json& json) {
   std::cout << std::flush;
 }
 
-}  // namespace
-
 int run(const BenchCommand& c) {
   const auto device_for = [&](const Case& which) {
     return c.precision == "auto" ? Device::named(c.device, which.precision)
@@ -213,6 +222,72 @@ int run(const BenchCommand& c) {
     write();
   }
   return 0;
+}
+
+/// Numbers of cases with commas between them, or all.
+std::vector<int> case_numbers(const std::string& text) {
+  const int most = int(training_cases().size());
+  std::vector<int> numbers;
+  if (text == "all")
+    for (const Case& which : training_cases()) numbers.push_back(which.number);
+  std::istringstream parts(text == "all" ? "" : text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    if (error != std::errc() || end != part.data() + part.size() || number < 1 || number > most)
+      throw UsageError("--case: '" + part + "' is not the number of a case, 1 to " +
+                       std::to_string(most));
+    numbers.push_back(number);
+  }
+  if (numbers.empty()) throw UsageError("--case: '" + text + "' names no case");
+  return numbers;
+}
+
+void check_cases(BenchCommand& c) {
+  for (const int number : c.cases)
+    if (training_case(number).epoch && c.plan == "composed")
+      throw UsageError("--plan composed: case " + std::to_string(number) +
+                       " is run by the trainer, which fuses");
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<BenchCommand>();
+  CLI::App* const on = add_command<BenchCommand>(
+      app, chosen, "bench", "how fast training steps are on this device", c, check_cases);
+  const auto add = [&](const char* name, auto& value, const std::string& what) {
+    return on->add_option(name, value, what)->capture_default_str();
+  };
+  on->add_option_function<std::string>(
+        "--case", [c](const std::string& text) { c->cases = case_numbers(text); },
+        "numbers of the cases below, such as 1,3; or all")
+      ->default_str("1,3");
+  add_device(on, c->device);
+  add("--precision", c->precision, "of products on a GPU: fp32, tf32, bf16; auto: the case's own")
+      ->check(one_of({"auto", "fp32", "tf32", "bf16"}));
+  add("--plan", c->plan, "fused, or composed: each operation by itself, as it was recorded")
+      ->check(one_of({"fused", "composed"}));
+  add("--tier", c->tier, "how a GPU launches a step: graph, or persistent (not every case)")
+      ->check(one_of({"graph", "persistent"}));
+  add("--repeats", c->repeats, "timings of each case; 0: 7, and 3 of an epoch")
+      ->check(whole_from<int>(0));
+  add("--steps", c->steps, "of each timing; 0: as many as give a steady time")
+      ->check(whole_from<int>(0));
+  add("--batch", c->batch, "data a step; 0: the case's own")->check(whole_from<int>(0));
+  add("--cells", c->cells, "data of case 9")->check(whole_from<long>(1));
+  on->add_option("--json", c->json, "file for the result, written anew after every case");
+  on->add_option("--note", c->note, "a text that the result carries: what else the machine did");
+  std::ostringstream help;
+  help << "Times training steps (gather, forward, backward, Adam; data on the device), and holds "
+          "them\nagainst a floor: what the step must multiply and move, each number once an "
+          "operation, by what\nthe device can do, measured in the same run.\n";
+  for (const Case& which : training_cases())
+    help << "\n  " << which.number << "  " << which.name << ", batch " << which.batch
+         << (which.precision == Precision::bf16 ? ", bf16" : "");
+  help << "\n\nAll data are synthetic; a case may take a few hundred MB (case 9, whose cells are "
+          "lists of counts:\n1.6 kB a cell on the host and 0.6 kB on the device).";
+  on->footer(help.str());
 }
 
 }  // namespace elbo

@@ -4,12 +4,18 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "app/options.h"
+#include "app/commands.h"
+#include "app/train_command.h"
 #include "models/certificate.h"
 
 namespace elbo {
 
 namespace {
+
+struct CertifyCommand {
+  std::string device = "auto";
+  bool full = false, json = false;
+};
 
 /// A line for each check, below the heading of its group, as soon as it is made.
 struct Table {
@@ -43,8 +49,6 @@ nlohmann::ordered_json json_of(const std::vector<Check>& checks, const std::stri
   return json;
 }
 
-}  // namespace
-
 int run(const CertifyCommand& c) {
   const Device device = Device::named(c.device, Precision::fp32);
   std::function<void(const Check&)> made;
@@ -57,6 +61,21 @@ int run(const CertifyCommand& c) {
   if (c.json) std::cout << json_of(checks, description, passed).dump(2) << '\n';
   else std::cout << fmt::format("\n{} of {} checks hold on {}\n", held, checks.size(), description);
   return passed ? 0 : 1;
+}
+
+}  // namespace
+
+void add_certify(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<CertifyCommand>();
+  CLI::App* const on =
+      add_command(app, chosen, "certify", "hold this device against known numbers", c);
+  add_device(on, c->device);
+  on->add_flag("--full", c->full, "16 times the draws, more parameters");
+  on->add_flag("--json", c->json, "print JSON");
+  on->footer(
+      "Likelihoods, scores, bounds, estimators and random numbers, whose exact values are known, "
+      "as "
+      "this\ndevice computes them in fp32. Exit code 1 if any is off by more than its tolerance.");
 }
 
 }  // namespace elbo

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "app/options.h"
+#include "app/command_line.h"
 
 namespace elbo {
 

@@ -1,9 +1,16 @@
-#include "app/options.h"
+#include "app/commands.h"
+#include "app/train_command.h"
 #include "data/npy.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
 
 namespace elbo {
+
+namespace {
+
+struct DecodeCommand {
+  std::string run, latents, out, device = "auto";
+};
 
 int run(const DecodeCommand& c) {
   const RunDirectory folder(c.run);
@@ -16,6 +23,17 @@ int run(const DecodeCommand& c) {
   const std::vector<float> x = model.mean(decode(model, latents.values()));
   write_npy(c.out, latents.rows, model.config().observed, x.data());
   return 0;
+}
+
+}  // namespace
+
+void add_decode(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<DecodeCommand>();
+  CLI::App* const on = add_command(app, chosen, "decode", "expected data of latents", c);
+  on->add_option("run", c->run, "run folder")->required();
+  on->add_option("latents", c->latents, "file.npy, one row a datum")->required();
+  on->add_option("--out", c->out, "file.npy")->required();
+  add_device(on, c->device);
 }
 
 }  // namespace elbo

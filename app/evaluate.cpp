@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/commands.h"
 #include "app/training_data.h"
 #include "models/evaluation.h"
 #include "models/information.h"
@@ -13,6 +14,16 @@
 namespace elbo {
 
 namespace {
+
+struct EvaluateCommand {
+  std::string run, data, part, device = "auto";
+  int importance_samples = 0;
+  long limit = 0;
+  bool information = false;
+  int information_samples = 0;  // 0: min(N, 2000)
+  std::uint64_t seed = 0;
+  bool json = false;
+};
 
 /// The mean over data of Σ (x - x̂)², over what is not missing.
 double squared_error(const Dataset& data, const std::vector<float>& reconstructed) {
@@ -144,7 +155,17 @@ void print_text(const Evaluation& e, const Chosen& chosen) {
   if (e.information) print_text(*e.information);
 }
 
-}  // namespace
+/// A sentence for each term.
+constexpr const char* information_help =
+    R"(--information prints, with standard errors, where q(z) is the mean of q(z|x) over all data:
+  rate R             the KL term: what the code of a datum costs, in nats
+  I(x;z)             how much of it tells which datum that is; at most log N
+  KL(q(z) || p(z))   the rest: how far the codes of all data together are from the prior
+  total correlation  a part of that: how far the units are from independent of each other
+  dimension-wise KL  and the other: how far each unit's codes are from the prior, summed
+  KL of a unit       the unit's share of the rate
+  active units       those whose posterior mean has a variance over data above 0.01
+R = I(x;z) + KL(q(z) || p(z)) = I(x;z) + total correlation + dimension-wise KL.)";
 
 int run(const EvaluateCommand& c) {
   const RunDirectory folder(c.run);
@@ -179,6 +200,34 @@ int run(const EvaluateCommand& c) {
   if (c.json) print_json(e, chosen, c.seed);
   else print_text(e, chosen);
   return 0;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<EvaluateCommand>();
+  CLI::App* const on =
+      add_command(app, chosen, "evaluate", "the bound, and the likelihood, of data", c);
+  on->add_option("run", c->run, "run folder")->required();
+  CLI::Option* evaluated = on->add_option("--data", c->data, "data to evaluate [those of the run]");
+  on->add_option("--part", c->part,
+                 "of the run's data: valid, train or all [valid if it has them, else all]")
+      ->check(one_of({"valid", "train", "all"}))
+      ->excludes(evaluated);
+  on->add_option("--importance-samples", c->importance_samples,
+                 "estimate the negative log-likelihood with so many samples a datum")
+      ->check(whole_from<int>(1));
+  on->add_option("--limit", c->limit, "only the first so many data")->check(whole_from<long>(1));
+  CLI::Option* const information = on->add_flag(
+      "--information", c->information, "what the KL term is made of, and the active units");
+  on->add_option("--information-samples", c->information_samples,
+                 "draws for that [min(data, 2000)]")
+      ->needs(information)
+      ->check(whole_from<int>(3));
+  on->footer(information_help);
+  add_seed(on, c->seed, "of the noise");
+  add_device(on, c->device);
+  on->add_flag("--json", c->json, "print JSON");
 }
 
 }  // namespace elbo

@@ -3,12 +3,18 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "app/options.h"
+#include "app/commands.h"
+#include "app/train_command.h"
 #include "models/run_directory.h"
 
 namespace elbo {
 
 namespace {
+
+struct InfoCommand {
+  std::string run, device = "auto";
+  bool plan = false;
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -27,8 +33,6 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   const Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   return "on " + device.backend().description() + '\n' + trainer.program().describe();
 }
-
-}  // namespace
 
 int run(const InfoCommand& c) {
   const RunDirectory folder(c.run);
@@ -58,6 +62,16 @@ int run(const InfoCommand& c) {
   }
   if (c.plan) std::cout << '\n' << plan_of(c, folder, stored.config);
   return 0;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<InfoCommand>();
+  CLI::App* const on = add_command(app, chosen, "info", "what a run is", c);
+  on->add_option("run", c->run, "run folder")->required();
+  on->add_flag("--plan", c->plan, "list the planned operations of a training step");
+  add_device(on, c->device);
 }
 
 }  // namespace elbo

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "app/options.h"
+#include "app/command_line.h"
 #include "data/png.h"
 #include "models/evaluation.h"
 

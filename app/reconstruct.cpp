@@ -1,10 +1,17 @@
-#include "app/options.h"
+#include "app/commands.h"
 #include "app/pictures.h"
+#include "app/train_command.h"
 #include "data/npy.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
 
 namespace elbo {
+
+namespace {
+
+struct ReconstructCommand {
+  std::string run, data, out, device = "auto";
+};
 
 int run(const ReconstructCommand& c) {
   const RunDirectory folder(c.run);
@@ -22,6 +29,17 @@ int run(const ReconstructCommand& c) {
   if (png) write_reconstructions(c.out, model, data, x);
   else write_npy(c.out, data.rows, data.columns, x.data());
   return 0;
+}
+
+}  // namespace
+
+void add_reconstruct(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<ReconstructCommand>();
+  CLI::App* const on = add_command(app, chosen, "reconstruct", "data, encoded and decoded", c);
+  on->add_option("run", c->run, "run folder")->required();
+  on->add_option("data", c->data, "data")->required();
+  on->add_option("--out", c->out, "file.npy, or file.png")->required();
+  add_device(on, c->device);
 }
 
 }  // namespace elbo

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "app/options.h"
+#include "app/train_command.h"
 #include "models/evaluation.h"
 
 namespace elbo {

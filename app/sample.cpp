@@ -1,13 +1,22 @@
 #include <cmath>
 
-#include "app/options.h"
+#include "app/commands.h"
 #include "app/pictures.h"
+#include "app/train_command.h"
 #include "data/npy.h"
 #include "data/png.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
 
 namespace elbo {
+
+namespace {
+
+struct SampleCommand {
+  std::string run, out, mode = "mean", device = "auto";
+  long count = 64;
+  std::uint64_t seed = 0;
+};
 
 int run(const SampleCommand& c) {
   const RunDirectory folder(c.run);
@@ -31,6 +40,24 @@ int run(const SampleCommand& c) {
     write_npy(c.out, c.count, long(x.size()) / c.count, x.data());
   }
   return 0;
+}
+
+}  // namespace
+
+void add_sample(CLI::App& app, Run& chosen) {
+  const auto c = std::make_shared<SampleCommand>();
+  CLI::App* const on = add_command(app, chosen, "sample", "new data from the prior", c);
+  on->add_option("run", c->run, "run folder")->required();
+  on->add_option("-n,--count", c->count, "how many")
+      ->check(whole_from<long>(1))
+      ->capture_default_str();
+  on->add_option("--mode", c->mode,
+                 "mean: expected data; sample: drawn data; params: the decoder's parameters")
+      ->check(one_of({"mean", "sample", "params"}))
+      ->capture_default_str();
+  add_seed(on, c->seed, "of the draws");
+  on->add_option("--out", c->out, "file.npy, or file.png")->required();
+  add_device(on, c->device);
 }
 
 }  // namespace elbo

@@ -7,13 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/commands.h"
 #include "app/config_file.h"
 #include "app/interrupt.h"
 #include "app/metrics.h"
-#include "app/options.h"
 #include "app/pictures.h"
 #include "app/progress.h"
 #include "app/report.h"
+#include "app/train_command.h"
 #include "app/training_data.h"
 #include "data/atomic_file.h"
 #include "models/evaluation.h"
@@ -292,6 +293,15 @@ int run(const TrainCommand& c) {
   std::cout << training.summary() << '\n';
   if (const int signal = interrupted()) return 128 + signal;
   return 0;
+}
+
+void add_train(CLI::App& app, Run& chosen, const std::string& line) {
+  const auto c = std::make_shared<TrainCommand>();
+  c->line = line;
+  CLI::App* const on = add_command<TrainCommand>(
+      app, chosen, "train", "train a model on a data file", c,
+      [&app](TrainCommand& command) { finish_train(app.get_subcommand("train"), command); });
+  add_train_options(on, *c);
 }
 
 }  // namespace elbo

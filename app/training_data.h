@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include "app/options.h"
+#include "app/train_command.h"
 
 namespace elbo {
 

@@ -1,0 +1,318 @@
+#include "app/train_command.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/config_file.h"
+
+namespace elbo {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<int> widths(const std::string& text) {
+  if (text == "none") return {};
+  std::vector<int> list;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const auto first = part.find_first_not_of(' ');
+    const auto last = part.find_last_not_of(' ');
+    int width = 0;
+    const char* begin = part.data() + (first == std::string::npos ? part.size() : first);
+    const char* end = part.data() + (last == std::string::npos ? part.size() : last + 1);
+    const auto [stop, error] = std::from_chars(begin, end, width);
+    if (error != std::errc() || stop != end || width < 1)
+      throw UsageError("--hidden: '" + text +
+                       "' is not a list of widths >= 1 such as 400,200, nor none");
+    list.push_back(width);
+  }
+  if (list.empty() || text.back() == ',')
+    throw UsageError("--hidden: '" + text + "' is not a list of widths such as 400,200, nor none");
+  return list;
+}
+
+/// Bytes, as 8G, 500M, 64K or a plain number.
+std::optional<std::size_t> size_of(const std::string& text) {
+  double value = 0;
+  const char *first = text.data(), *last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(first, last, value, std::chars_format::fixed);
+  const std::string_view unit(end, last);
+  const int power = unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : unit.empty() ? 0 : -1;
+  value = std::ldexp(value, power);
+  if (error != std::errc() || power < 0 || !(value >= 1) || value >= 0x1p63) return {};
+  return std::size_t(value);
+}
+
+/// A file's name that holds wherever a later command is run.
+std::string lasting(const std::string& data) {
+  std::error_code none;
+  return fs::exists(data, none) ? fs::absolute(data, none).lexically_normal().string() : data;
+}
+
+/// Sets every option of the file that nothing before it has set.
+void apply_config(CLI::App* command, const std::string& path) {
+  for (const auto& [key, value] : read_config(path)) {
+    CLI::Option* option = command->get_option_no_throw("--" + key);
+    static const std::vector<std::string> only_flags{"help", "config", "resume", "force"};
+    if (!option || std::count(only_flags.begin(), only_flags.end(), key))
+      throw UsageError(path + ": unknown key '" + key + "'");
+    if (option->count() > 0) continue;
+    try {
+      option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(path + ": " + error.what());
+    }
+  }
+}
+
+/// Lopez et al. (2018) and scvi-tools' defaults: one hidden layer of 128 units, 10 latent units.
+void apply_scvi(CLI::App* command) {
+  const std::pair<const char*, const char*> words[] = {
+      {"--likelihood", "zinb"}, {"--rates", "library"},      {"--input", "log1p"},
+      {"--norm", "batch"},      {"--norm-epsilon", "0.001"}, {"--norm-momentum", "0.01"},
+      {"--dropout", "0.1"},     {"--hidden", "128"},         {"--latent", "10"}};
+  for (const auto& [name, value] : words) {
+    CLI::Option* const option = command->get_option(name);
+    if (option->count() > 0) continue;
+    option->add_result(value);
+    option->run_callback();
+  }
+}
+
+std::string default_out(const std::string& data) {
+  fs::path path = fs::absolute(data).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code none;
+  std::string name = data.starts_with("builtin:")   ? data.substr(8)
+                     : fs::is_directory(path, none) ? path.filename().string()
+                                                    : path.stem().string();
+  name = name.substr(0, name.find('?'));
+  return (fs::path("runs") / (name.empty() ? "run" : name)).string();
+}
+
+void check_words_that_belong_together(const TrainCommand& c) {
+  const std::string& law = c.model.likelihood;
+  const auto only_for = [&](const std::string& flag, bool given,
+                            const std::vector<std::string>& laws) {
+    if (!given || std::count(laws.begin(), laws.end(), law)) return;
+    std::string all;
+    for (const std::string& name : laws) all += (all.empty() ? "" : ", ") + name;
+    throw UsageError(flag + ": --likelihood " + law + " has none; " + all + " has");
+  };
+  const TrainCommand defaults;
+  const std::vector<std::string> counts{"poisson", "negative_binomial", "zinb"};
+  only_for("--sigma", c.model.sigma != defaults.model.sigma,
+           {"gaussian", "laplace", "student_t", "discretised_logistic"});
+  only_for("--degrees", c.model.degrees != defaults.model.degrees, {"student_t"});
+  only_for("--dispersion", c.model.dispersion != defaults.model.dispersion,
+           {"negative_binomial", "zinb"});
+  only_for("--rates", c.model.rates != defaults.model.rates, counts);
+  only_for("--levels", c.model.levels != defaults.model.levels,
+           {"discretised_logistic", "logistic_mixture"});
+  only_for("--components", c.model.components != defaults.model.components, {"logistic_mixture"});
+  only_for("--classes", c.model.classes != defaults.model.classes, {"categorical"});
+  ModelConfig one = c.model;
+  one.observed = 1;
+  if (one.classes == 0) one.classes = 2;  // the data will tell
+  try {
+    observation(one), encoder_input(one);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  if (c.model.dropout >= 1) throw UsageError("--dropout: a share below 1 expected");
+  const bool weighted = c.beta != defaults.beta || c.beta_warmup > 0 || c.beta_cycles > 0;
+  if (c.model.model != "vae" && (weighted || c.free_bits > 0))
+    throw UsageError(
+        "--beta, --beta-warmup, --beta-cycles, --free-bits: only --model vae has a KL term");
+  if (c.model.model != "vae" && (c.objective == "iwae" || c.samples > 1))
+    throw UsageError("--objective iwae, --samples: only --model vae has a posterior to draw from");
+  if (c.objective == "iwae" && (weighted || c.free_bits > 0))
+    throw UsageError(
+        "--beta, --beta-warmup, --beta-cycles, --free-bits: --objective iwae has no KL term");
+  if (c.objective != "iwae" && c.gradient != defaults.gradient)
+    throw UsageError("--gradient " + c.gradient + ": only --objective iwae has it");
+  if (c.beta_warmup > 0 && c.beta_cycles > 0)
+    throw UsageError("--beta-warmup and --beta-cycles exclude each other");
+}
+
+}  // namespace
+
+void add_train_options(CLI::App* app, TrainCommand& c) {
+  const auto add = [&](const char* name, auto& value, const std::string& what) {
+    return app->add_option(name, value, what)->capture_default_str();
+  };
+  app->add_option("data,--data", c.data, "a data file, or builtin:NAME");
+  app->add_option("--config", c.config, "TOML file with these names as keys; flags go before it");
+  add("--model", c.model.model, "vae or ae")->check(one_of({"vae", "ae"}));
+  app->add_option_function<std::string>(
+         "--hidden", [&c](const std::string& text) { c.model.hidden = widths(text); },
+         "widths of the hidden layers, outermost first: 400,200; or none")
+      ->default_str("400");
+  add("--latent", c.model.latent, "latent units")->check(whole_from<int>(1));
+  add("--activation", c.model.activation, "between layers")->check(one_of(activation_names()));
+  add("--norm", c.model.norm, "after hidden layers: none, batch or layer")
+      ->check(one_of({"none", "batch", "layer"}));
+  add("--norm-epsilon", c.model.norm_epsilon, "added to a norm's variance")
+      ->check(number_from(0, false));
+  add("--norm-momentum", c.model.norm_momentum, "of a batch norm's running estimates")
+      ->check(number_from(0, true));
+  add("--dropout", c.model.dropout, "share of the encoder's hidden units dropped in training")
+      ->check(number_from(0, true));
+  add("--input", c.model.input,
+      "what the encoder sees: plain, masked (missing entries as 0), log1p, one_hot, levels")
+      ->check(one_of({"auto", "plain", "masked", "log1p", "one_hot", "levels"}));
+  add("--likelihood", c.model.likelihood,
+      "bernoulli, continuous_bernoulli, beta (0..1); gaussian, laplace, student_t (any number); "
+      "poisson, negative_binomial, zinb (counts); discretised_logistic, logistic_mixture (grey "
+      "levels); categorical (classes 0, 1, ...)")
+      ->check(one_of(likelihood_names()));
+  add("--sigma", c.model.sigma,
+      "scale of gaussian, laplace, student_t, discretised_logistic: shared, feature or datum; "
+      "of a gaussian also fixed:NUMBER; auto: fixed:1 of a gaussian, else datum");
+  add("--degrees", c.model.degrees, "of freedom of student_t")->check(number_from(0, false));
+  add("--dispersion", c.model.dispersion, "of counts: shared, feature or datum (a gene and cell)")
+      ->check(one_of({"shared", "feature", "datum"}));
+  add("--rates", c.model.rates,
+      "of counts: plain; size (times the datum's total); library (a share of it, by softmax)")
+      ->check(one_of({"plain", "size", "library"}));
+  add("--levels", c.model.levels, "of discretised_logistic and logistic_mixture")
+      ->check(whole_from<int>(2));
+  add("--components", c.model.components, "of logistic_mixture")->check(whole_from<int>(1));
+  add("--classes", c.model.classes, "of categorical; 0: as many as the data have")
+      ->check(whole_from<int>(0));
+  app->add_option("--preset", c.preset,
+                  "scvi: the model of scVI (zinb, library rates, log1p input, batch norm, dropout "
+                  "0.1, --hidden 128, --latent 10); flags and config go before it")
+      ->check(one_of({"scvi"}));
+  add("--objective", c.objective, "elbo, or iwae: the importance-weighted bound of --samples draws")
+      ->check(one_of({"elbo", "iwae"}));
+  add("--samples", c.samples, "draws of the posterior a datum")->check(whole_from<int>(1));
+  add("--gradient", c.gradient, "of iwae's posterior: standard, or dreg (of less variance)")
+      ->check(one_of({"standard", "dreg"}));
+  add("--beta", c.beta, "weight of the KL term")->check(number_from(0, true));
+  add("--beta-warmup", c.beta_warmup, "epochs over which beta rises from 0")
+      ->check(whole_from<int>(0));
+  add("--beta-cycles", c.beta_cycles, "beta rises from 0 so many times, for half a cycle each")
+      ->check(whole_from<int>(0));
+  add("--free-bits", c.free_bits, "nats of KL that each latent unit has free")
+      ->check(number_from(0, true));
+  add("--epochs", c.epochs, "passes over the data")->check(whole_from<int>(1));
+  add("--batch", c.batch, "data per step")->check(whole_from<int>(1));
+  add("--lr", c.rate, "learning rate")->check(number_from(0, false));
+  add("--lr-schedule", c.rate_schedule, "constant, cosine (to 0), or step (x 0.1 each third)")
+      ->check(one_of({"constant", "cosine", "step"}));
+  add("--optimizer", c.optimizer, "adam, adamw (decay 0.01) or sgd")
+      ->check(one_of({"adam", "adamw", "sgd"}));
+  add("--clip", c.clip, "largest norm of the gradient; 0: any")->check(number_from(0, true));
+  add_seed(app, c.seed, "of weights, order and noise");
+  add_device(app, c.device);
+  add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
+      ->check(one_of({"fp32", "tf32", "bf16"}));
+  add("--tier", c.tier, "how a GPU launches steps: graph, or persistent (many in one kernel)")
+      ->check(one_of({"graph", "persistent"}));
+  add("--data-memory", c.data_memory,
+      "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
+      "it")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            const bool fits = text == "auto" || size_of(text);
+            return fits ? "" : "'" + text + "' is neither auto nor a size such as 8G, 500M or 64K";
+          },
+          ""));
+  app->add_option("--valid", c.valid, "validation data, or the fraction of DATA to hold out");
+  app->add_option("--out", c.out, "run folder [runs/<name of the data>]");
+  app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
+  app->add_flag("--force", c.force, "replace what Elbo wrote into the run folder before");
+}
+
+void finish_train(CLI::App* command, TrainCommand& c) {
+  if (!c.config.empty()) apply_config(command, c.config);
+  if (c.out.empty() && !c.data.empty()) c.out = default_out(c.data);
+  if (c.resume && c.force) throw UsageError("--resume and --force exclude each other");
+  if (c.resume && !c.out.empty()) {
+    const fs::path stored = RunDirectory(c.out).path(RunDirectory::config_toml);
+    require(fs::is_regular_file(stored), c.out, ": there is no run to resume");
+    apply_config(command, stored.string());
+  }
+  if (c.preset == "scvi") apply_scvi(command);
+  if (c.data.empty()) throw UsageError("DATA is missing: name a data file, or builtin:digits");
+  c.data = lasting(c.data), c.valid = lasting(c.valid);
+  check_words_that_belong_together(c);
+}
+
+TrainCommand stored_command(const RunDirectory& folder) {
+  const std::string file = folder.path(RunDirectory::config_toml).string();
+  require(fs::is_regular_file(file), folder.folder().string(),
+          fs::is_directory(folder.folder()) ? ": is not a run (it has no config.toml)"
+                                            : ": there is no such run");
+  try {
+    CLI::App train;
+    TrainCommand command;
+    add_train_options(&train, command);
+    train.parse({file, "--config"});  // in the order that CLI11 takes words from
+    finish_train(&train, command);
+    return command;
+  } catch (const UsageError& error) {
+    fail(error.what());  // the file's mistake, not the command's
+  }
+}
+
+std::optional<std::size_t> data_memory(const TrainCommand& c) { return size_of(c.data_memory); }
+
+TrainingOptions training_options(const TrainCommand& c, long rows) {
+  const long batch = std::min<long>(c.batch, rows);
+  const std::uint64_t per_epoch = std::uint64_t(rows / batch + (rows % batch > 1));
+  const std::uint64_t total = per_epoch * std::uint64_t(c.epochs);
+  TrainingOptions options;
+  options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;
+  options.clip = Real(c.clip);
+  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
+  const Real rate = Real(c.rate), beta = Real(c.beta);
+  if (c.rate_schedule == "constant") options.rate = Constant{rate};
+  if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};
+  if (c.rate_schedule == "step") options.rate = StepDecay{.value = rate, .every = (total + 2) / 3};
+  options.beta = Constant{beta};
+  if (c.beta_warmup > 0) options.beta = WarmUp{beta, per_epoch * std::uint64_t(c.beta_warmup)};
+  if (const auto cycles = std::uint64_t(c.beta_cycles))
+    options.beta = Cyclical{.value = beta, .period = (total + cycles - 1) / cycles};
+  options.bound = c.objective == "iwae" ? Bound::iwae : Bound::elbo;
+  options.gradient = c.gradient == "dreg" ? Gradient::dreg : Gradient::standard;
+  options.samples = c.samples, options.free_bits = Real(c.free_bits);
+  if (c.optimizer == "adam") options.rule = Adam{};
+  if (c.optimizer == "adamw") options.rule = Adam{.decoupled_decay = 0.01};
+  if (c.optimizer == "sgd") options.rule = Sgd{};
+  return options;
+}
+
+nlohmann::ordered_json settings(const TrainCommand& c) {
+  nlohmann::ordered_json s;
+  s["data"] = c.data;
+  if (!c.valid.empty()) s["valid"] = c.valid;
+  ModelConfig::fields(c.model, [&](const char* name, const auto& value) { s[name] = value; });
+  s["objective"] = c.objective;
+  s["samples"] = c.samples;
+  s["gradient"] = c.gradient;
+  s["beta"] = c.beta;
+  s["beta-warmup"] = c.beta_warmup;
+  s["beta-cycles"] = c.beta_cycles;
+  s["free-bits"] = c.free_bits;
+  s["epochs"] = c.epochs;
+  s["batch"] = c.batch;
+  s["lr"] = c.rate;
+  s["lr-schedule"] = c.rate_schedule;
+  s["optimizer"] = c.optimizer;
+  s["clip"] = c.clip;
+  s["seed"] = c.seed;
+  s["device"] = c.device;
+  s["precision"] = c.precision;
+  if (c.tier != "graph") s["tier"] = c.tier;
+  // Not auto: what that came to stands in the checkpoint.
+  if (data_memory(c)) s["data-memory"] = c.data_memory;
+  return s;
+}
+
+}  // namespace elbo

@@ -1,0 +1,60 @@
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "app/command_line.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+/// What `elbo train` is asked for, with the defaults that its help shows.
+struct TrainCommand {
+  std::string data, valid, out, config, preset;
+  ModelConfig model;
+  std::string objective = "elbo", gradient = "standard";
+  int samples = 1;  // draws a datum
+  double beta = 1;
+  int beta_warmup = 0;  // epochs
+  int beta_cycles = 0;
+  double free_bits = 0;
+  int epochs = 10, batch = 128;
+  double rate = 1e-3;
+  std::string rate_schedule = "constant", optimizer = "adam";
+  double clip = 0;
+  std::uint64_t seed = 0;
+  std::string device = "auto", precision = "tf32", tier = "graph", data_memory = "auto";
+  bool resume = false, force = false;
+  std::string line;  // the command as it was typed, for the report
+};
+
+/// Adds the options to an app of the command line; finish_train(app, ...) is to follow its parsing.
+/// A flag goes before the config file, the file before the config of the run that is resumed, that
+/// before the defaults.
+void add_train_options(CLI::App*, TrainCommand&);
+/// Errors: UsageError.
+void finish_train(CLI::App*, TrainCommand&);
+
+/// What decides a training, by the names of the flags; config.toml and the checkpoint hold it.
+nlohmann::ordered_json settings(const TrainCommand&);
+
+/// The command that config.toml of a run stands for.  Errors: there is none, or it was changed.
+TrainCommand stored_command(const RunDirectory&);
+
+/// A device by name; its precision is that of the training.
+inline Device device_named(const std::string& name, const TrainCommand& command) {
+  return device_named(name, command.precision);
+}
+inline Device device_named(const std::string& name, const RunDirectory& folder) {
+  return device_named(name, stored_command(folder));
+}
+
+/// The bytes that --data-memory gives; nothing for auto.
+std::optional<std::size_t> data_memory(const TrainCommand&);
+
+/// What the words mean for a training on so many data.
+TrainingOptions training_options(const TrainCommand&, long rows);
+
+int run(const TrainCommand&);
+
+}  // namespace elbo
