@@ -28,8 +28,10 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   data.rows = train.batch;
   data.columns = config.observed;
   data.floats.resize(std::size_t(data.rows) * data.columns);
+  data.given_columns = width_of(config.conditions);
+  data.given.resize(std::size_t(data.rows) * data.given_columns);
   Batches batches(device, data, 0);
-  const TrainingOptions options = training_options(train, data.rows);
+  const TrainingOptions options = training_options(train, config, data.rows);
   const Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   return "on " + device.backend().description() + '\n' + trainer.program().describe();
 }

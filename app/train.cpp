@@ -39,9 +39,9 @@ class Training {
       : command_(c),
         folder_(c.out),
         data_(std::move(data)),
-        config_(config_for(c, data_.train)),
+        config_(config_for(c, data_)),
         model_(device, config_, c.seed),
-        options_(training_options(c, data_.train.rows)),
+        options_(training_options(c, config_, data_.train.rows)),
         batches_(device, data_.train, c.seed, memory),
         metrics_(folder_),
         trainer_(Trainer::terms_of(model_, options_), model_.parameters(), batches_, options_),
@@ -80,6 +80,7 @@ class Training {
     state_ = stored;
     state_.settings = now, state_.streamed = batches_.streamed();
     trainer_.resume(stored.epochs_done, stored.steps, stored.position, stored.totals);
+    if (stored.multiplier) trainer_.resume(*stored.multiplier);
   }
 
   bool finished() const {
@@ -157,12 +158,30 @@ class Training {
       if (!last.at(key).is_null())
         means +=
             fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key, last.at(key).get<double>());
-    return fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
-                       state_.history.size(), means);
+    std::string line = fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
+                                   state_.history.size(), means);
+    if (options_.budget) line += "\n" + price(last.at("beta").get<double>());
+    return line;
   }
 
  private:
-  static ModelConfig config_for(const TrainCommand& c, const Dataset& data) {
+  /// What the weight that was found means.
+  std::string price(double beta) const {
+    std::string text = fmt::format(
+        "shadow price: beta {:.4g}; one more nat of KL buys {:.4g} nats of reconstruction", beta,
+        beta);
+    const Likelihood law = observation(config_).law;
+    if (const auto* known = std::get_if<FixedGaussian>(&law)) {
+      const double variance = double(known->sigma) * double(known->sigma);
+      text += fmt::format(", {:.4g} of squared error (GECO's multiplier {:.4g})",
+                          2 * variance * beta, 1 / (2 * variance * beta));
+    }
+    return text;
+  }
+
+  /// And gives the data what the model is to be told of them.
+  static ModelConfig config_for(const TrainCommand& c, TrainingData& parts) {
+    const Dataset& data = parts.train;
     ModelConfig config = c.model;
     config.observed = data.columns;
     if (config.likelihood == "categorical" && config.classes == 0) {
@@ -173,6 +192,15 @@ class Training {
     }
     if (config.input == "auto" && data.missing() > 0 && !encoder_input(config))
       config.input = "masked";
+    const auto corruption = corruption_of(c.corrupt);
+    if (config.input == "auto" && corruption && corruption->kind == Corruption::Kind::mask &&
+        !encoder_input(config))
+      config.input = "masked";
+    if (corruption && corruption->kind == Corruption::Kind::salt)
+      std::tie(config.low, config.high) = extremes(data);
+    config.conditions = conditions_of(data, config.condition);
+    give(parts.train, config.conditions);
+    if (parts.valid) give(*parts.valid, config.conditions);
     if (rates_of(config) != RateScale::plain) config.total = typical_total(data);
     return config;
   }
@@ -204,6 +232,7 @@ class Training {
     const auto start = Clock::now();
     state_.epochs_done = trainer_.epochs_done(), state_.steps = trainer_.steps();
     state_.position = trainer_.position(), state_.totals = trainer_.totals();
+    if (options_.budget) state_.multiplier = trainer_.multiplier();
     state_.choices = batches_.device().backend().choices();
     folder_.save(state_, trainer_.optimizer());
     save_seconds_ = seconds_since(start);
@@ -232,7 +261,8 @@ class Training {
     if (valid_batches_) m.valid = evaluate(model_, *valid_batches_, command_.seed);
     require(!m.valid || std::isfinite(m.valid->elbo), "the validation loss after epoch ", m.epoch,
             " is not finite; a smaller learning rate may help");
-    m.beta = at(options_.beta, trainer_.steps() - 1);
+    m.beta =
+        options_.budget ? trainer_.found_beta() : double(at(options_.beta, trainer_.steps() - 1));
     m.rate = at(options_.rate, trainer_.steps() - 1);
     m.seconds = state_.seconds;
     m.data_per_second = double(data_.train.rows) / std::max(m.seconds, 1e-9);

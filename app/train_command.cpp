@@ -2,8 +2,10 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "app/config_file.h"
 
@@ -12,6 +14,13 @@ namespace elbo {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::optional<double> number_of(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return {};
+  return value;
+}
 
 std::vector<int> widths(const std::string& text) {
   if (text == "none") return {};
@@ -133,10 +142,61 @@ void check_words_that_belong_together(const TrainCommand& c) {
   if (c.objective == "iwae" && (weighted || c.free_bits > 0))
     throw UsageError(
         "--beta, --beta-warmup, --beta-cycles, --free-bits: --objective iwae has no KL term");
+  const int budgets = (c.rate_budget > 0) + (c.target != "none") + (c.target_error != "none");
+  const bool fixed =
+      law == "gaussian" && (c.model.sigma == "auto" || c.model.sigma.starts_with("fixed:"));
+  if (budgets > 0 && (c.model.model != "vae" || c.objective == "iwae" || c.beta_warmup > 0 ||
+                      c.beta_cycles > 0 || c.free_bits > 0 || c.beta == 0))
+    throw UsageError(
+        "--rate-budget, --target-distortion, --target-error: they find the weight of the KL term "
+        "of --model vae --objective elbo, without warm-up, cycles, free bits or --beta 0");
+  if (budgets > 1)
+    throw UsageError("--rate-budget, --target-distortion and --target-error exclude each other");
+  if (c.target_error != "none" && !fixed)
+    throw UsageError("--target-error: only --likelihood gaussian --sigma fixed:NUMBER has it");
   if (c.objective != "iwae" && c.gradient != defaults.gradient)
     throw UsageError("--gradient " + c.gradient + ": only --objective iwae has it");
   if (c.beta_warmup > 0 && c.beta_cycles > 0)
     throw UsageError("--beta-warmup and --beta-cycles exclude each other");
+}
+
+}  // namespace
+
+std::optional<Corruption> corruption_of(const std::string& text) {
+  using Kind = Corruption::Kind;
+  for (const auto& [name, kind] :
+       {std::pair{"gaussian:", Kind::gaussian}, {"mask:", Kind::mask}, {"salt:", Kind::salt}}) {
+    if (!text.starts_with(name)) continue;
+    const auto amount = number_of(std::string_view(text).substr(std::strlen(name)));
+    if (amount && *amount > 0 && (kind == Kind::gaussian || *amount < 1))
+      return Corruption{.kind = kind, .amount = Real(*amount)};
+  }
+  return {};
+}
+
+namespace {
+
+/// -log p(x|z) of a Gaussian with a known deviation, in nats, where Σ (x - x̂)² is `error`.
+double nats_of_error(const ModelConfig& config, double error) {
+  const double sigma = double(std::get<FixedGaussian>(observation(config).law).sigma);
+  return error / (2 * sigma * sigma) +
+         config.observed * std::log(2 * std::numbers::pi * sigma * sigma) / 2;
+}
+
+/// A finite number >= least, or none.
+CLI::Validator number_or_none(double least) {
+  return CLI::Validator(
+      [least](std::string& text) -> std::string {
+        if (text == "none") return "";
+        const auto value = number_of(text);
+        if (value && *value >= least) return "";
+        std::ostringstream wanted;
+        wanted << "'" << text << "' is neither a number";
+        if (least > -1e300) wanted << " >= " << least;
+        wanted << " nor none";
+        return wanted.str();
+      },
+      "");
 }
 
 }  // namespace
@@ -163,8 +223,9 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--dropout", c.model.dropout, "share of the encoder's hidden units dropped in training")
       ->check(number_from(0, true));
   add("--input", c.model.input,
-      "what the encoder sees: plain, masked (missing entries as 0), log1p, one_hot, levels")
-      ->check(one_of({"auto", "plain", "masked", "log1p", "one_hot", "levels"}));
+      "what the encoder sees: plain, masked (missing entries as 0), indicated (and beside each "
+      "entry whether it is there), log1p, one_hot, levels")
+      ->check(one_of({"auto", "plain", "masked", "indicated", "log1p", "one_hot", "levels"}));
   add("--likelihood", c.model.likelihood,
       "bernoulli, continuous_bernoulli, beta (0..1); gaussian, laplace, student_t (any number); "
       "poisson, negative_binomial, zinb (counts); discretised_logistic, logistic_mixture (grey "
@@ -184,6 +245,8 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--components", c.model.components, "of logistic_mixture")->check(whole_from<int>(1));
   add("--classes", c.model.classes, "of categorical; 0: as many as the data have")
       ->check(whole_from<int>(0));
+  add("--condition", c.model.condition,
+      "annotations of the data, such as label or line,batch, that encoder and decoder are told");
   app->add_option("--preset", c.preset,
                   "scvi: the model of scVI (zinb, library rates, log1p input, batch norm, dropout "
                   "0.1, --hidden 128, --latent 10); flags and config go before it")
@@ -200,6 +263,27 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
       ->check(whole_from<int>(0));
   add("--free-bits", c.free_bits, "nats of KL that each latent unit has free")
       ->check(number_from(0, true));
+  add("--rate-budget", c.rate_budget,
+      "nats of KL that the latents may carry: beta is found, from --beta on; 0: none")
+      ->check(number_from(0, true));
+  add("--target-distortion", c.target,
+      "find the beta at which -log p(x|z) is so many nats (GECO), or none")
+      ->check(number_or_none(-1e300));
+  add("--target-error", c.target_error,
+      "the same as a squared error, of --likelihood gaussian --sigma fixed:NUMBER")
+      ->check(number_or_none(0));
+  add("--corrupt", c.corrupt,
+      "what the encoder sees in training is spoilt: gaussian:SIGMA, mask:P (missing), salt:P "
+      "(lowest or highest), or none")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            return text == "none" || corruption_of(text)
+                       ? ""
+                       : "'" + text +
+                             "' is none of gaussian:SIGMA > 0, mask:P, salt:P with "
+                             "0 < P < 1, none";
+          },
+          ""));
   add("--epochs", c.epochs, "passes over the data")->check(whole_from<int>(1));
   add("--batch", c.batch, "data per step")->check(whole_from<int>(1));
   add("--lr", c.rate, "learning rate")->check(number_from(0, false));
@@ -263,7 +347,7 @@ TrainCommand stored_command(const RunDirectory& folder) {
 
 std::optional<std::size_t> data_memory(const TrainCommand& c) { return size_of(c.data_memory); }
 
-TrainingOptions training_options(const TrainCommand& c, long rows) {
+TrainingOptions training_options(const TrainCommand& c, const ModelConfig& config, long rows) {
   const long batch = std::min<long>(c.batch, rows);
   const std::uint64_t per_epoch = std::uint64_t(rows / batch + (rows % batch > 1));
   const std::uint64_t total = per_epoch * std::uint64_t(c.epochs);
@@ -281,6 +365,15 @@ TrainingOptions training_options(const TrainCommand& c, long rows) {
     options.beta = Cyclical{.value = beta, .period = (total + cycles - 1) / cycles};
   options.bound = c.objective == "iwae" ? Bound::iwae : Bound::elbo;
   options.gradient = c.gradient == "dreg" ? Gradient::dreg : Gradient::standard;
+  if (c.rate_budget > 0) options.budget = {.nats = c.rate_budget};
+  if (c.target != "none")
+    options.budget = {.bounds = Ascent::Bounds::distortion, .nats = *number_of(c.target)};
+  if (c.target_error != "none")
+    options.budget = {.bounds = Ascent::Bounds::distortion,
+                      .nats = nats_of_error(config, *number_of(c.target_error))};
+  options.corruption = corruption_of(c.corrupt);
+  if (options.corruption)
+    options.corruption->low = Real(config.low), options.corruption->high = Real(config.high);
   options.samples = c.samples, options.free_bits = Real(c.free_bits);
   if (c.optimizer == "adam") options.rule = Adam{};
   if (c.optimizer == "adamw") options.rule = Adam{.decoupled_decay = 0.01};
@@ -300,6 +393,10 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["beta-warmup"] = c.beta_warmup;
   s["beta-cycles"] = c.beta_cycles;
   s["free-bits"] = c.free_bits;
+  if (c.rate_budget > 0) s["rate-budget"] = c.rate_budget;
+  if (c.target != "none") s["target-distortion"] = c.target;
+  if (c.target_error != "none") s["target-error"] = c.target_error;
+  if (c.corrupt != "none") s["corrupt"] = c.corrupt;
   s["epochs"] = c.epochs;
   s["batch"] = c.batch;
   s["lr"] = c.rate;

@@ -18,6 +18,11 @@ struct TrainCommand {
   int beta_warmup = 0;  // epochs
   int beta_cycles = 0;
   double free_bits = 0;
+  double rate_budget = 0;       // nats of KL; 0: none
+  std::string target = "none";  // --target-distortion, in nats of -log-likelihood
+  std::string target_error =
+      "none";  // the same as a squared error, of a Gaussian with a known scale
+  std::string corrupt = "none";
   int epochs = 10, batch = 128;
   double rate = 1e-3;
   std::string rate_schedule = "constant", optimizer = "adam";
@@ -52,8 +57,11 @@ inline Device device_named(const std::string& name, const RunDirectory& folder) 
 /// The bytes that --data-memory gives; nothing for auto.
 std::optional<std::size_t> data_memory(const TrainCommand&);
 
-/// What the words mean for a training on so many data.
-TrainingOptions training_options(const TrainCommand&, long rows);
+/// What the words mean for a training of that model on so many data.
+TrainingOptions training_options(const TrainCommand&, const ModelConfig&, long rows);
+
+/// What gaussian:SIGMA, mask:P or salt:P says; nothing for another word.
+std::optional<Corruption> corruption_of(const std::string&);
 
 int run(const TrainCommand&);
 

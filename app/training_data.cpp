@@ -39,6 +39,18 @@ double typical_total(const Dataset& data) {
   return std::exp(logs / double(data.rows));
 }
 
+std::pair<double, double> extremes(const Dataset& data) {
+  // What lists do not name is 0.
+  const bool listed = data.type == Dataset::Type::csr;
+  double low = listed ? 0 : INFINITY, high = listed ? 0 : -INFINITY;
+  for (long r = 0; r < data.rows; ++r)
+    data.each_listed(r, [&](int, float x) {
+      if (x < low) low = x;
+      if (x > high) high = x;
+    });
+  return {low, high};
+}
+
 std::string missing_line(long missing, long entries) {
   if (missing == 0) return {};
   return fmt::format("{} of {} entries are missing; they have no part in the likelihood\n", missing,

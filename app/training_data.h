@@ -19,6 +19,9 @@ TrainingData read_training_data(const TrainCommand&);
 /// e to the mean log of the data's totals: the size of a datum like these.
 double typical_total(const Dataset&);
 
+/// The smallest and the largest value that is there.
+std::pair<double, double> extremes(const Dataset&);
+
 /// "1 of 6 entries are missing; ..." and a line feed; empty if none is.
 std::string missing_line(long missing, long entries);
 

@@ -126,7 +126,11 @@ Dataset Dataset::select(const std::vector<long>& kept) const {
   part.scale = scale;
   part.image_height = image_height;
   part.image_width = image_width;
+  part.given = pick(given, kept, given_columns);
+  part.given_columns = given_columns;
   part.labels = pick(labels, kept);
+  for (const Annotation& a : annotations)
+    part.annotations.push_back({a.name, a.levels, pick(a.values, kept)});
   part.column_names = column_names;
   part.row_names = pick(row_names, kept);
   return part;

@@ -5,6 +5,13 @@
 
 namespace elbo {
 
+/// Something that is known of each row beside its values: a number, or one of some levels.
+struct Annotation {
+  std::string name;
+  std::vector<std::string> levels;  // empty: numbers
+  std::vector<float> values;        // a row each; with levels their index; NaN: unknown
+};
+
 /// A data set in host memory, one datum a row, in its own type.
 ///
 /// Shapes: values [rows, columns], row-major without padding; images are rows of height * width.
@@ -23,7 +30,10 @@ struct Dataset {
   std::vector<std::uint32_t> indices;     // of csr: the columns of what is listed
   float scale = 1;                        // value = stored * scale
   int image_height = 0, image_width = 0;  // 0: not images
-  std::vector<int> labels;                // this and the names: empty when unknown
+  std::vector<float> given;  // [rows, given_columns]: what a conditional model is told of a row
+  int given_columns = 0;
+  std::vector<int> labels;  // this and the names: empty when unknown
+  std::vector<Annotation> annotations;
   std::vector<std::string> column_names, row_names;
 
   float value(long row, int column) const;

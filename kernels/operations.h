@@ -3,8 +3,11 @@
 #include <vector>
 
 #include "kernels/ops/aggregate.h"
+#include "kernels/ops/columns.h"
+#include "kernels/ops/corrupt.h"
 #include "kernels/ops/dense.h"
 #include "kernels/ops/dropout.h"
+#include "kernels/ops/experts.h"
 #include "kernels/ops/gather.h"
 #include "kernels/ops/importance.h"
 #include "kernels/ops/latent.h"
@@ -66,8 +69,9 @@ struct Chain {
 using Operation =
     std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Drop,
                  NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
-                 SumSlopes, LogTotals, Rates, RatesGradient, ObserveRates, Transform, Chain,
-                 Objective, SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
+                 SumSlopes, LogTotals, Corrupt, Join, Columns, CountPresent, Experts,
+                 ExpertsGradient, Rates, RatesGradient, ObserveRates, Transform, Chain, Objective,
+                 SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
                  AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

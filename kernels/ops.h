@@ -39,6 +39,12 @@ struct Ops {
   virtual void run(const NormaliseRowsGradient&) const = 0;
   virtual void run(const SumSlopes&) const = 0;
   virtual void run(const LogTotals&) const = 0;
+  virtual void run(const Corrupt&) const = 0;
+  virtual void run(const Join&) const = 0;
+  virtual void run(const Columns&) const = 0;
+  virtual void run(const CountPresent&) const = 0;
+  virtual void run(const Experts&) const = 0;
+  virtual void run(const ExpertsGradient&) const = 0;
   virtual void run(const Rates&) const = 0;
   virtual void run(const RatesGradient&) const = 0;
   virtual void run(const ObserveRates&) const = 0;

@@ -98,6 +98,22 @@ struct OpsOn final : Ops {
   void run(const LogTotals& op) const override {
     on.row_pass(op.in.rows, op.in.columns, LogTotalsBody{op});
   }
+  void run(const Corrupt& op) const override {
+    on.map(op.out.rows, op.out.columns, CorruptBody{op});
+  }
+  void run(const Join& op) const override { on.map(op.out.rows, op.out.columns, JoinBody{op}); }
+  void run(const Columns& op) const override {
+    on.map(op.out.rows, op.out.columns, ColumnsBody{op});
+  }
+  void run(const CountPresent& op) const override {
+    on.row_sums(op.x.rows, op.x.columns, op.out, CountPresentBody{op});
+  }
+  void run(const Experts& op) const override {
+    on.map(op.out.rows, op.out.columns / 2, ExpertsBody{op});
+  }
+  void run(const ExpertsGradient& op) const override {
+    on.map(op.in.rows, op.in.columns / 2, ExpertsGradientBody{op});
+  }
   void run(const Rates& op) const override {
     on.row_pass(op.out.rows, op.out.columns / op.parameters, RatesBody{op});
   }

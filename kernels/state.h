@@ -64,12 +64,25 @@ struct Noise {
   }
 };
 
-/// factor · schedule(step): the weight of a term of the objective.
+/// A weight that training itself finds (Ascent).  It lies in device memory.
+struct Multiplier {
+  double log_value = 0;
+  Real value = 1;  // e^log_value
+  // The totals up to which it has moved: log-likelihood, KL, rows.
+  double log_likelihood = 0, kl = 0, rows = 0;
+  // Σ log_value over the moves, for its mean.
+  double log_total = 0, moves = 0;
+};
+
+/// factor · schedule(step), or factor · a weight that is found: that of a term of the objective.
 struct Scale {
   Real factor = 1;
   Schedule schedule = Constant{};
   const StepState* state = nullptr;
-  HD Real value() const { return factor * at(schedule, state ? state->step : 0); }
+  const Multiplier* found = nullptr;
+  HD Real value() const {
+    return factor * (found ? found->value : at(schedule, state ? state->step : 0));
+  }
 };
 
 }  // namespace elbo

@@ -17,9 +17,11 @@ struct Autoencoder {
 
   /// [B,D]
   Tensor encode(const Tensor& x, const Pass& pass = {}) const {
-    return encoder(data.seen(x), pass);
+    return encoder(data.seen(x, pass), pass);
   }
-  Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
+  Tensor decode(const Tensor& z, const Pass& pass = {}) const {
+    return decoder(data.told(z, pass), pass);
+  }
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
     return data.log_likelihood(x, theta);
   }

@@ -125,14 +125,16 @@ std::optional<InputTransform> encoder_input(const ModelConfig& config) {
                            : std::holds_alternative<Categorical>(law) ? "one_hot"
                            : takes_levels(config)                     ? "levels"
                                                                       : "plain";
-  switch (chosen("input", word, {"plain", "masked", "log1p", "one_hot", "levels"})) {
+  switch (chosen("input", word, {"plain", "masked", "indicated", "log1p", "one_hot", "levels"})) {
     case 0:
       return std::nullopt;
     case 1:
       return Affine{};
     case 2:
-      return Log1p{};
+      return Indicated{};
     case 3:
+      return Log1p{};
+    case 4:
       require(config.classes >= 2, "input one_hot: only --likelihood categorical has classes");
       return OneHot{config.classes};
   }
@@ -157,7 +159,13 @@ bool takes_levels(const ModelConfig& config) {
 }
 
 std::string to_json(const ModelConfig& config) {
-  nlohmann::ordered_json json{{"observed", config.observed}, {"total", config.total}};
+  nlohmann::ordered_json json{{"observed", config.observed},
+                              {"total", config.total},
+                              {"low", config.low},
+                              {"high", config.high}};
+  for (const Condition& c : config.conditions)
+    json["conditions"].push_back(
+        {{"name", c.name}, {"levels", c.levels}, {"mean", c.mean}, {"scale", c.scale}});
   ModelConfig::fields(config, [&](const char* name, const auto& value) { json[name] = value; });
   return json.dump(2);
 }
@@ -168,6 +176,9 @@ ModelConfig config_from_json(const std::string& text, const std::string& where) 
     ModelConfig config;
     json.at("observed").get_to(config.observed);
     json.at("total").get_to(config.total);
+    json.at("low").get_to(config.low), json.at("high").get_to(config.high);
+    for (const auto& c : json.value("conditions", nlohmann::json::array()))
+      config.conditions.push_back({c.at("name"), c.at("levels"), c.at("mean"), c.at("scale")});
     ModelConfig::fields(config,
                         [&](const char* name, auto& value) { json.at(name).get_to(value); });
     return config;

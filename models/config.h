@@ -5,35 +5,39 @@
 
 #include "kernels/math/likelihoods.h"
 #include "kernels/math/transforms.h"
+#include "models/condition.h"
 #include "nn/layers.h"
 
 namespace elbo {
 
 /// What a model is made of, in the words of the command line.
 struct ModelConfig {
-  std::string model = "vae";     // vae | ae
-  int observed = 0;              // columns of the data
-  double total = 1;              // of a datum's counts, where it is not known: for new ones
-  std::vector<int> hidden{400};  // outermost first; the decoder mirrors it; may be empty
+  std::string model = "vae";          // vae | ae
+  int observed = 0;                   // columns of the data
+  double total = 1;                   // of a datum's counts, where it is not known: for new ones
+  double low = 0, high = 1;           // of the data, where salt is strewn over them
+  std::vector<Condition> conditions;  // what `condition` names, as the training data have it
+  std::vector<int> hidden{400};       // outermost first; the decoder mirrors it; may be empty
   int latent = 20;
   std::string activation = "relu";  // nn/layers.h
   std::string norm = "none";        // of hidden layers: none | batch | layer
   double norm_epsilon = 1e-5, norm_momentum = 0.1;
   double dropout = 0;                    // of the encoder's hidden layers
-  std::string input = "auto";            // what the encoder sees: auto | plain | masked | log1p |
-                                         // one_hot | levels
+  std::string input = "auto";            // what the encoder sees: auto | plain | masked |
+                                         // indicated | log1p | one_hot | levels
   std::string likelihood = "bernoulli";  // likelihood_names()
   std::string sigma = "auto";            // gaussian: fixed:NUMBER; and, as laplace, student_t and
                                          // discretised_logistic: shared | feature | datum
   double degrees = 4;                    // student_t: of freedom
   std::string dispersion = "feature";    // negative_binomial, zinb: shared | feature | datum
   std::string rates = "plain";           // counts: plain | size | library
+  std::string condition = "none";        // annotations that encoder and decoder are told
   int levels = 256, components = 5;      // discretised_logistic, its mixture
   int classes = 0;                       // categorical
 
   bool operator==(const ModelConfig&) const = default;
 
-  /// visit(name, value) for every field but `observed` and `total`, which the data decide.
+  /// visit(name, value) for every field but the first ones, which the data decide.
   static void fields(auto& config, auto&& visit) {
     visit("model", config.model), visit("hidden", config.hidden), visit("latent", config.latent);
     visit("activation", config.activation), visit("norm", config.norm);
@@ -43,6 +47,7 @@ struct ModelConfig {
     visit("degrees", config.degrees), visit("dispersion", config.dispersion);
     visit("rates", config.rates), visit("levels", config.levels);
     visit("components", config.components), visit("classes", config.classes);
+    visit("condition", config.condition);
   }
 };
 

@@ -19,7 +19,16 @@ struct DataModel {
   std::string side_name;
   RateScale rates = RateScale::plain;
 
-  Tensor seen(const Tensor& x) const { return input ? transform(x, *input) : x; }
+  /// What the encoder reads: the data, perhaps corrupted, transformed, with what is given of them.
+  Tensor seen(const Tensor& x, const Pass& pass) const {
+    const Tensor spoilt = pass.corruption ? corrupt(x, *pass.corruption, pass.noise) : x;
+    const Tensor read = input ? transform(spoilt, *input) : spoilt;
+    return pass.condition ? join(read, pass.condition) : read;
+  }
+  /// What the decoder reads.
+  static Tensor told(const Tensor& z, const Pass& pass) {
+    return pass.condition ? join(z, pass.condition) : z;
+  }
   /// The decoder's numbers [B·S,K·C] as the law takes them: counts relative to the datum's total.
   Tensor parameters(const Tensor& x, const Tensor& theta) const {
     if (rates == RateScale::plain) return theta;

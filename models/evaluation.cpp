@@ -71,7 +71,8 @@ Means evaluate(const Model& model, Batches& batches, std::uint64_t seed, long li
   batches.in_order();
   StepBySize steps([&](int rows) {
     return make_outputs(batches.device(), [&](Outputs& out) {
-      const Terms terms = model(batches.next(rows), {.noise = evaluation_noise(batches, seed)});
+      const Terms terms = model(batches.next(rows), {.noise = evaluation_noise(batches, seed),
+                                                     .condition = batches.condition(rows)});
       out.first = terms.log_likelihood, out.second = terms.kl;
     });
   });
@@ -106,7 +107,9 @@ Nll importance_nll(const Model& model, Batches& batches, int samples, std::uint6
         const Tensor x = batches.next(rows);
         Noise noise = evaluation_noise(batches, seed);
         noise.samples = drawn;
-        out.first = importance_weighted(model, x, {.noise = noise}).bound;
+        out.first =
+            importance_weighted(model, x, {.noise = noise, .condition = batches.condition(rows)})
+                .bound;
       });
     return *slot;
   };
@@ -140,7 +143,7 @@ Encoded encode(const Model& model, Batches& batches, std::uint64_t seed) {
   batches.in_order();
   StepBySize steps([&](int rows) {
     return make_outputs(batches.device(), [&](Outputs& out) {
-      out.first = model.encode(batches.next(rows));
+      out.first = model.encode(batches.next(rows), {.condition = batches.condition(rows)});
       if (model.variational())
         out.second = sample_posterior(out.first, evaluation_noise(batches, seed)).z;
     });
@@ -170,19 +173,30 @@ std::vector<double> kl_per_unit(const Encoded& encoded) {
   return kl;
 }
 
-std::vector<Real> decode(const Model& model, const std::vector<float>& z) {
+std::vector<Real> decode(const Model& model, const std::vector<float>& z,
+                         const std::vector<float>& told) {
   const int units = model.config().latent;
   require(z.size() % std::size_t(units) == 0, "decode: ", z.size(),
           " numbers are not whole rows of ", units, " latent units");
   constexpr std::size_t part = 512;
   const std::size_t rows = z.size() / std::size_t(units);
+  const std::size_t width = std::size_t(width_of(model.config().conditions));
+  require(told.size() == width || told.size() == rows * width, "decode: ", told.size(),
+          " given numbers, the model is told ", width, " of each of ", rows, " rows");
   std::vector<Real> theta;
   for (std::size_t first = 0; first < rows; first += part) {
     const std::size_t n = std::min(part, rows - first);
     const std::vector<Real> here(z.begin() + first * units, z.begin() + (first + n) * units);
     const Tensor given(model.device(), {int(n), units}, here);
+    Pass pass;
+    if (width > 0) {
+      const auto from = told.begin() + (told.size() == width ? 0 : std::ptrdiff_t(first * width));
+      const std::size_t told_rows = told.size() == width ? 1 : n;
+      pass.condition = Tensor(model.device(), {int(told_rows), int(width)},
+                              std::vector<Real>(from, from + std::ptrdiff_t(told_rows * width)));
+    }
     Outputs out;
-    Step step(model.device(), [&] { out.first = model.decode(given); });
+    Step step(model.device(), [&] { out.first = model.decode(given, pass); });
     step();
     const std::vector<Real> got = out.first.read();
     theta.insert(theta.end(), got.begin(), got.end());
@@ -216,7 +230,11 @@ std::vector<float> reconstruct(const Model& model, Batches& batches, long limit)
   Encoded latents = encode(model, batches, 0);
   if (limit > 0)
     latents.mean.resize(std::min(latents.mean.size(), std::size_t(limit) * latents.units));
-  return model.mean(decode(model, latents.mean), totals(model, batches, limit));
+  std::vector<float> given = batches.given();
+  if (limit > 0 && !given.empty())
+    given.resize(latents.mean.size() / std::size_t(latents.units) *
+                 std::size_t(width_of(model.config().conditions)));
+  return model.mean(decode(model, latents.mean, given), totals(model, batches, limit));
 }
 
 }  // namespace elbo

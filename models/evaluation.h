@@ -31,7 +31,10 @@ Encoded encode(const Model&, Batches&, std::uint64_t seed);
 std::vector<double> kl_per_unit(const Encoded&);
 
 /// The decoder's raw parameters for latents z [rows, latent]  →  [rows, K·C].
-std::vector<Real> decode(const Model&, const std::vector<float>& z);
+/// given [rows, G], or [1, G] for all: what a conditional model is told (models/condition.h).
+/// Errors: not whole rows; nothing given to a conditional model.
+std::vector<Real> decode(const Model&, const std::vector<float>& z,
+                         const std::vector<float>& given = {});
 /// E[x] of the decoder at the posterior's mean  →  [N,C].
 std::vector<float> reconstruct(const Model&, Batches&, long limit = 0);
 

@@ -17,11 +17,12 @@ void build(M& model, const Device& device, const ModelConfig& config, int latent
   const Activation activation = activation_named(config.activation);
   std::vector<int> mirrored(config.hidden.rbegin(), config.hidden.rend());
   HiddenOptions hidden = hidden_options(config);
-  model.encoder = Mlp(device, config.observed * (input ? width_of(*input) : 1), config.hidden,
-                      config.latent, latent_heads, activation, initialiser, hidden);
+  const int given = width_of(config.conditions);
+  model.encoder = Mlp(device, config.observed * (input ? width_of(*input) : 1) + given,
+                      config.hidden, config.latent, latent_heads, activation, initialiser, hidden);
   hidden.dropout = 0;
-  model.decoder = Mlp(device, config.latent, mirrored, config.observed, observed.heads, activation,
-                      initialiser, hidden);
+  model.decoder = Mlp(device, config.latent + given, mirrored, config.observed, observed.heads,
+                      activation, initialiser, hidden);
   model.data = {.input = input,
                 .likelihood = observed.law,
                 .side = {},
@@ -170,6 +171,7 @@ float Model::brightness() const {
 Dataset Model::taken(Dataset data) const {
   if (takes_levels(config_)) data.scale = 1;
   check_data(data);
+  give(data, config_.conditions);
   return data;
 }
 

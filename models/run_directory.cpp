@@ -116,6 +116,11 @@ void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
   Json state{{"version", version},       {"epochs_done", c.epochs_done}, {"steps", c.steps},
              {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
              {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
+  if (c.multiplier)
+    state["multiplier"] = {c.multiplier->log_value,      double(c.multiplier->value),
+                           c.multiplier->log_likelihood, c.multiplier->kl,
+                           c.multiplier->rows,           c.multiplier->log_total,
+                           c.multiplier->moves};
   if (c.streamed) state["streamed"] = *c.streamed;
   if (!c.choices.empty()) state["choices"] = Json::parse(c.choices);
   saved.metadata = {{"elbo", state.dump()}};
@@ -137,6 +142,10 @@ Checkpoint RunDirectory::load_checkpoint() const {
     state.at("data_hash").get_to(c.data_hash);
     state.at("settings").get_to(c.settings);
     state.at("history").get_to(c.history);
+    if (state.contains("multiplier")) {
+      const auto m = state["multiplier"].get<std::array<double, 7>>();
+      c.multiplier = {m[0], Real(m[1]), m[2], m[3], m[4], m[5], m[6]};
+    }
     if (state.contains("streamed")) c.streamed = state["streamed"].get<std::size_t>();
     if (state.contains("choices")) c.choices = state["choices"].dump();
     return c;

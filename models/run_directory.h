@@ -22,13 +22,14 @@ struct StoredModel {
 struct Checkpoint {
   std::uint32_t epochs_done = 0;
   std::uint64_t steps = 0;
-  std::uint32_t position = 0;           // data of the running epoch already used
-  std::vector<double> totals;           // sums of the running epoch
-  double seconds = 0;                   // of the running epoch so far
-  std::string data_hash, settings;      // the settings as JSON
-  std::vector<std::string> history;     // a line of JSON for each epoch done
-  std::optional<std::size_t> streamed;  // Batches::streamed, on which the order depends
-  std::string choices;                  // Backend::choices, on which the bits of products depend
+  std::uint32_t position = 0;            // data of the running epoch already used
+  std::vector<double> totals;            // sums of the running epoch
+  double seconds = 0;                    // of the running epoch so far
+  std::string data_hash, settings;       // the settings as JSON
+  std::vector<std::string> history;      // a line of JSON for each epoch done
+  std::optional<Multiplier> multiplier;  // of a budget
+  std::optional<std::size_t> streamed;   // Batches::streamed, on which the order depends
+  std::string choices;                   // Backend::choices, on which the bits of products depend
 };
 
 /// The folder of a training, and its files.

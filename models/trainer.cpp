@@ -16,9 +16,21 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
       optimizer_(std::move(parameters), options.rule, options.rate, batches.progress(),
                  options.clip),
       device_sums_(batches.device(), 4),
+      weight_(batches.device(), 1),
       sums_(4) {
   require(options.batch > 0, "trainer: batch is ", options.batch, ", expected at least 1");
   require(options.samples > 0, "trainer: samples is ", options.samples, ", expected at least 1");
+  if (options.budget) {
+    const Budget& budget = *options.budget;
+    const bool of_rate = budget.bounds == Ascent::Bounds::rate;
+    require(std::isfinite(budget.nats) && (!of_rate || budget.nats > 0), "trainer: a budget of ",
+            budget.nats, " nats", of_rate ? ", expected more than 0" : "");
+    require(options.bound == Bound::elbo && options.free_bits == 0,
+            "trainer: a budget needs the ELBO, without free bits");
+    const double start = at(options.beta, 0);
+    require(start > 0, "trainer: a budget's weight starts at ", start, ", expected more than 0");
+    resume(Multiplier{.log_value = std::log(start), .value = Real(start)});
+  }
   const int batch = int(std::min<long>(options.batch, batches.rows()));
   full_ = make_step(batch);
   last_rows_ = last_batch(batches.rows(), batch);
@@ -36,9 +48,16 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     const Tensor x = batches_.next(rows);
     const Noise noise{
         .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
-    const Terms terms = model_(x, {.training = true, .noise = noise});
+    const Terms terms = model_(x, {.training = true,
+                                   .noise = noise,
+                                   .corruption = options_.corruption,
+                                   .condition = batches_.condition(rows)});
     const Scale gain{.factor = -1}, counted{.factor = 0};
-    const Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
+    Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
+    if (options_.budget) {
+      require(bool(terms.kl), "trainer: a budget needs a model with a KL term");
+      beta.found = weight_.data();
+    }
     const bool free = options_.free_bits > 0;
     std::vector<Term> weighted{{terms.log_likelihood, terms.bound ? counted : gain}};
     if (terms.kl) weighted.push_back({terms.kl, terms.bound || free ? counted : beta});
@@ -48,9 +67,35 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     rows_per_datum_ = terms.log_likelihood.rows() / rows;
     backward(objective(weighted, device_sums_.data()));
     optimizer_.step();
-    advance(batches_.device(), batches_.progress(), rows);
+    advance(batches_.device(), batches_.progress(), rows, ascent());
   };
   return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier);
+}
+
+Ascent Trainer::ascent() const {
+  if (!options_.budget) return {};
+  const Real first = at(options_.rate, 0);
+  return {.weight = weight_.data(),
+          .totals = device_sums_.data(),
+          .rows_at = int(terms_),
+          .samples = rows_per_datum_,
+          .bounds = options_.budget->bounds,
+          .bound = options_.budget->nats,
+          .rate = {.factor = Real(options_.budget->rate) / first,
+                   .schedule = options_.rate,
+                   .state = batches_.progress().state()}};
+}
+
+Multiplier Trainer::multiplier() const {
+  Multiplier state;
+  weight_.read(&state, 1);
+  return state;
+}
+void Trainer::resume(const Multiplier& state) { weight_.write(&state, 1); }
+
+double Trainer::found_beta() const {
+  const Multiplier state = multiplier();
+  return std::exp(state.moves > 0 ? state.log_total / state.moves : state.log_value);
 }
 
 Means Trainer::means() const {
@@ -69,6 +114,12 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   if (!started_) {
     batches_.shuffle(epoch_, position_, step_);
     device_sums_.write(sums_.data(), sums_.size());
+    if (options_.budget) {
+      Multiplier state = multiplier();
+      state.log_likelihood = sums_[0], state.kl = sums_[1], state.rows = sums_[terms_];
+      if (position_ == 0) state.log_total = state.moves = 0;
+      resume(state);
+    }
     started_ = true;
   }
   const auto look = [&] {

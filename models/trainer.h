@@ -12,6 +12,14 @@ namespace elbo {
 /// What is maximised: the evidence lower bound, or the importance-weighted one (models/iwae.h).
 enum class Bound { elbo, iwae };
 
+/// A bound on one of the two terms, in nats per datum: the weight β of the other's rival is found
+/// so that the mean comes to stand at it (Ascent in kernels/ops/reduce.h).
+struct Budget {
+  Ascent::Bounds bounds = Ascent::Bounds::rate;
+  double nats = 0;     // rate: the most that the KL may be; distortion: the most -log-likelihood
+  double rate = 0.01;  // of the ascent, a step; it follows the learning rate's schedule
+};
+
 struct TrainingOptions {
   int batch = 128;
   int epochs = 10;
@@ -20,6 +28,8 @@ struct TrainingOptions {
   int samples = 1;                         // draws a datum; the ELBO averages over them
   Gradient gradient = Gradient::standard;  // of the posterior under iwae
   Schedule beta = Constant{1};             // the weight of the KL term
+  std::optional<Budget> budget = {};       // finds that weight instead; it starts at beta's
+  std::optional<Corruption> corruption{};  // of what the encoder sees: a denoising model
   Real free_bits = 0;                      // nats of KL that each latent unit has free
   UpdateRule rule = Adam{};
   Real clip = 0;  // largest norm of all gradients together; 0: not limited
@@ -84,19 +94,27 @@ class Trainer {
   void resume(std::uint32_t epochs_done, std::uint64_t steps, std::uint32_t position,
               const std::vector<double>& totals);
 
+  /// With a budget: β's geometric mean over the current epoch so far, or over the last.
+  double found_beta() const;
+  /// The state of that search, for a checkpoint; and back.
+  Multiplier multiplier() const;
+  void resume(const Multiplier&);
+
   /// The planned step of a full batch.
   const Program& program() const { return full_->program(); }
 
  private:
   std::unique_ptr<Step> make_step(int rows);
   Means means() const;
+  Ascent ascent() const;
 
   Function model_;
   Batches& batches_;
   TrainingOptions options_;
   Optimizer optimizer_;
   DeviceArray<double> device_sums_;
-  std::vector<double> sums_;  // of each of `terms_` terms, then the rows of the first
+  DeviceArray<Multiplier> weight_;  // β, where it is found
+  std::vector<double> sums_;        // of each of `terms_` terms, then the rows of the first
   std::size_t terms_ = 0;
   int rows_per_datum_ = 1;  // of the log-likelihood
   std::unique_ptr<Step> full_, last_;

@@ -19,10 +19,12 @@ struct Vae {
 
   /// [B,2D]: (μ, log σ²) of each unit
   Tensor encode(const Tensor& x, const Pass& pass = {}) const {
-    return encoder(data.seen(x), pass);
+    return encoder(data.seen(x, pass), pass);
   }
   /// [B,K·C]: raw parameters
-  Tensor decode(const Tensor& z, const Pass& pass = {}) const { return decoder(z, pass); }
+  Tensor decode(const Tensor& z, const Pass& pass = {}) const {
+    return decoder(data.told(z, pass), pass);
+  }
   Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
     return data.log_likelihood(x, theta);
   }

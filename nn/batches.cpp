@@ -1,5 +1,7 @@
 #include "nn/batches.h"
 
+#include <algorithm>
+
 #include "runtime/error.h"
 
 namespace elbo {
@@ -25,6 +27,21 @@ Batches::Batches(Device device, const Dataset& data, std::uint64_t seed,
     all_->close();
     source_ = all_->source();
   }
+  if (data.given_columns > 0) {
+    require(long(data.given.size()) == data.rows * data.given_columns, data.source, ": ",
+            data.given.size(), " given numbers for ", data.rows, " rows of ", data.given_columns);
+    given_.columns = data.given_columns, given_.rows = data.rows;
+    given_.stride = Source::dense_stride(Source::Type::f32, data.given_columns);
+    const std::size_t stride = std::size_t(given_.stride) / sizeof(float);
+    std::vector<float> padded(stride * std::size_t(data.rows));
+    for (long r = 0; r < data.rows; ++r)
+      std::copy_n(&data.given[std::size_t(r * data.given_columns)], data.given_columns,
+                  &padded[std::size_t(r) * stride]);
+    given_memory_ = std::make_shared<DeviceArray<float>>(device, padded.size());
+    given_memory_->write(padded.data(), padded.size());
+    given_.data = given_memory_->data();
+    given_numbers_ = data.given;
+  }
   in_order();
 }
 
@@ -43,6 +60,13 @@ void Batches::in_order(std::uint32_t position) {
   if (chunks_) chunks_->in_order(order_->data());
   else device_.backend().count_up(order_->data(), 0, std::uint32_t(source_.rows));
   progress_.write({0, 0, position});
+}
+
+Tensor Batches::condition(int rows) const {
+  if (given_.columns == 0) return {};
+  const Tensor given = Tensor::transient(device_, {rows, given_.columns});
+  Program::current(device_).add(Gather{given_, batch(), given.matrix()});
+  return given;
 }
 
 Tensor Batches::next(int rows) const {

@@ -45,6 +45,10 @@ class Batches {
 
   /// Records the gathering of the next `rows` data as [rows, columns].
   Tensor next(int rows) const;
+  /// Records the gathering of what is given of those rows, [rows, given]; nothing if nothing is.
+  Tensor condition(int rows) const;
+  /// All of that, [rows, given].
+  const std::vector<float>& given() const { return given_numbers_; }
   /// Which data those are, for the noise.
   Batch batch() const { return {order_->data(), progress_.state()}; }
 
@@ -56,6 +60,9 @@ class Batches {
   std::shared_ptr<Chunks> chunks_;  // instead of all_
   Source source_;
   std::shared_ptr<DeviceArray<std::uint32_t>> order_;
+  std::shared_ptr<DeviceArray<float>> given_memory_;
+  std::vector<float> given_numbers_;
+  Source given_;  // of no columns: nothing is given
   Progress progress_;
 };
 

@@ -260,6 +260,66 @@ Tensor transform(const Tensor& x, const InputTransform& kind) {
   return out;
 }
 
+Tensor corrupt(const Tensor& x, const Corruption& how, const Noise& noise) {
+  Program& program = program_of(x, "corrupt", "x");
+  require(!x.tracked(), "corrupt: x is tracked, but data have no gradient");
+  const bool share = how.kind != Corruption::Kind::gaussian;
+  require(how.amount >= 0 && (!share || how.amount <= 1), "corrupt: ", how.amount,
+          share ? ", expected a probability" : ", expected a deviation of at least 0");
+  Noise own = noise;
+  own.stream = std::uint32_t(Stream::corruption), own.samples = 1, own.given = {};
+  const Tensor out = made(x, x.shape(), false);
+  program.add(Corrupt{program.use(x), out.matrix(), how, own});
+  return out;
+}
+
+Tensor join(const Tensor& a, const Tensor& b) {
+  Program& program = program_of(a, "join", "a");
+  require(b && b.rows() > 0 && a.rows() % b.rows() == 0, "join: b is ", b ? b.shape() : Shape{0, 0},
+          ", expected rows that divide those of a, ", a.shape());
+  require(!b.tracked(), "join: b is tracked, but it is what is given");
+  const Tensor out = made(a, {a.rows(), a.columns() + b.columns()}, a.tracked());
+  program.add(Join{program.use(a), program.use(b), out.matrix(), a.rows() / b.rows()});
+  if (a.tracked()) program.tape.push_back(JoinCall{a, out});
+  return out;
+}
+
+Tensor columns(const Tensor& x, int first, int count) {
+  Program& program = program_of(x, "columns", "x");
+  require(first >= 0 && count > 0 && first + count <= x.columns(), "columns: ", first, " to ",
+          first + count - 1, " of ", x.shape());
+  require(!x.tracked(), "columns: x is tracked, but this function has no gradient");
+  const Tensor out = made(x, {x.rows(), count}, false);
+  program.add(Columns{program.use(x), out.matrix(), first});
+  return out;
+}
+
+Tensor count_present(const Tensor& x) {
+  Program& program = program_of(x, "count_present", "x");
+  require(!x.tracked(), "count_present: x is tracked, but this function has no gradient");
+  const Tensor out = made(x, {x.rows(), 1}, false);
+  program.add(CountPresent{program.use(x), out.matrix()});
+  return out;
+}
+
+Tensor product_of_experts(const Tensor& a, const Tensor& b, const Tensor& there_a,
+                          const Tensor& there_b) {
+  Program& program = program_of(a, "product_of_experts", "a");
+  require(b && b.shape() == a.shape() && a.columns() % 2 == 0, "product_of_experts: b is ",
+          b ? b.shape() : Shape{0, 0}, ", expected ", a.shape(), ", two columns a unit");
+  for (const Tensor& there : {there_a, there_b}) {
+    const Shape expected{a.rows(), 1};
+    require(there && there.shape() == expected && !there.tracked(),
+            "product_of_experts: a count is ", there ? there.shape() : Shape{0, 0}, ", expected ",
+            expected, ", not tracked");
+  }
+  const Tensor out = made(a, a.shape(), a.tracked() || b.tracked());
+  program.add(Experts{program.use(a), program.use(b), program.use(there_a), program.use(there_b),
+                      out.matrix()});
+  if (out.tracked()) program.tape.push_back(ExpertsCall{a, b, there_a, there_b, out});
+  return out;
+}
+
 Tensor objective(const std::vector<Term>& terms, double* totals) {
   require(!terms.empty() && terms.size() <= std::size_t(Objective::most),
           "objective: ", terms.size(), " terms, expected 1 to ", Objective::most);

@@ -102,6 +102,29 @@ Tensor size_factor_rates(const Tensor& theta, int parameters, const Tensor& log_
 /// those of an entry side by side; zeros for a missing entry (NaN).  Errors: x is tracked.
 Tensor transform(const Tensor& x, const InputTransform&);
 
+/// x as the encoder of a denoising model sees it (kernels/ops/corrupt.h): x [B,C]  →  [B,C].
+/// Row r is corrupted as datum r of the noise's batch, in each epoch anew.  Errors: x is tracked;
+/// an amount below 0, or a probability above 1.
+Tensor corrupt(const Tensor& x, const Corruption&, const Noise&);
+
+/// a [R,A] beside b [R/S,C], each row of which serves S rows of a  →  [R,A+C].  b is given: it has
+/// no gradient.  Errors: shapes that do not fit; b is tracked.
+Tensor join(const Tensor& a, const Tensor& b);
+
+/// The columns first … first + count - 1 of x, which is not tracked.
+/// Errors: there are not as many; x is tracked.
+Tensor columns(const Tensor& x, int first, int count);
+
+/// How many entries of each row are there, not NaN: x [B,C]  →  [B,1].  No gradient.
+/// Errors: x is tracked.
+Tensor count_present(const Tensor& x);
+
+/// The posterior that two encoders agree on: the product of the prior and of both experts, of which
+/// one that saw nothing (count 0) is left out (kernels/ops/experts.h).
+/// a, b [B,2D] of (μ, s)  there_a, there_b [B,1]  →  [B,2D].  Errors: shapes that differ.
+Tensor product_of_experts(const Tensor& a, const Tensor& b, const Tensor& there_a,
+                          const Tensor& there_b);
+
 struct Draws {
   Tensor z, log_ratio;
 };

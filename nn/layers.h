@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class Initialiser {
 struct Pass {
   bool training = false;
   Noise noise = {};
+  std::optional<Corruption> corruption = {};  // of what the encoder sees
+  Tensor condition = {};                      // [B,G]: what is given of each datum, or nothing
 
   /// Of what has one row a datum, however many samples of it are drawn later.
   Pass of_data() const {

@@ -4,8 +4,8 @@
 
 namespace elbo {
 
-void advance(const Device& device, const Progress& progress, int rows) {
-  Program::current(device).add(Advance{progress.state(), rows});
+void advance(const Device& device, const Progress& progress, int rows, const Ascent& ascent) {
+  Program::current(device).add(Advance{progress.state(), rows, ascent});
 }
 
 Optimizer::Optimizer(std::vector<Parameter> parameters, UpdateRule rule, Schedule rate,

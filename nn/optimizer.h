@@ -23,8 +23,9 @@ class Progress {
   std::shared_ptr<DeviceArray<StepState>> memory_;
 };
 
-/// Records that a step is over: the counters move on by one step and `rows` data.
-void advance(const Device&, const Progress&, int rows);
+/// Records that a step is over: the counters move on by one step and `rows` data, and before them a
+/// weight that is found, if there is one.
+void advance(const Device&, const Progress&, int rows, const Ascent& = {});
 
 /// Changes the trained parameters by their gradients (Adam, AdamW, SGD;
 /// kernels/math/update_rules.h).

@@ -139,6 +139,23 @@ class Autograd {
     if (dy.tensor) write(call.x, [&](const Matrix& dx) { program_.add(Drop{dy, dx, call.mask}); });
   }
 
+  void differentiate(const JoinCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (upstream.tensor)
+      write(call.a, [&](const Matrix& da) { program_.add(Columns{upstream, da}); });
+  }
+
+  void differentiate(const ExpertsCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (!upstream.tensor) return;
+    write_if_tracked(call.a, temporary(call.a.shape()), [&](const Matrix& da) {
+      write_if_tracked(call.b, temporary(call.b.shape()), [&](const Matrix& db) {
+        program_.add(ExpertsGradient{upstream, matrix(call.a), matrix(call.b), matrix(call.there_a),
+                                     matrix(call.there_b), matrix(call.out), da, db});
+      });
+    });
+  }
+
   void differentiate(const RatesCall& call) {
     const Matrix upstream = gradient(call.out);
     if (!upstream.tensor) return;

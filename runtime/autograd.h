@@ -49,6 +49,12 @@ struct DropCall {
   Tensor x, y;
   DropoutMask mask;
 };
+struct JoinCall {
+  Tensor a, out;  // b is given
+};
+struct ExpertsCall {
+  Tensor a, b, there_a, there_b, out;
+};
 struct RatesCall {
   Tensor theta, log_sum, out;
   int parameters;
@@ -64,8 +70,9 @@ struct ObjectiveCall {
   Tensor loss;
 };
 
-using Call = std::variant<DenseCall, LatentCall, SampleManyCall, ImportanceCall, LogProbCall,
-                          NormCall, DropCall, RatesCall, AddCall, ObjectiveCall>;
+using Call =
+    std::variant<DenseCall, LatentCall, SampleManyCall, ImportanceCall, LogProbCall, NormCall,
+                 DropCall, JoinCall, ExpertsCall, RatesCall, AddCall, ObjectiveCall>;
 using Tape = std::vector<Call>;
 
 /// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends

@@ -107,7 +107,7 @@ struct Describe {
       out << ']' << (l.weight.updates || l.bias.updates ? " with update" : " stored");
     }
     if (o.tail.objective.count > 0) out << ", objective of " << o.tail.objective.count << " terms";
-    if (o.tail.advance.state) out << ", advance";
+    if (o.tail.advance.state) out << ", ", (*this)(o.tail.advance);
   }
   void operator()(const ColumnSum& o) const { out << "column sum " << size(o.in); }
   void operator()(const RowSum& o) const { out << "row sum " << size(o.in); }
@@ -131,6 +131,14 @@ struct Describe {
     out << "gradient of scale and shift " << size(o.slope);
   }
   void operator()(const LogTotals& o) const { out << "log of row totals " << size(o.in); }
+  void operator()(const Corrupt& o) const { out << "corrupt " << size(o.in); }
+  void operator()(const Join& o) const { out << "join " << size(o.a) << " and " << size(o.b); }
+  void operator()(const Columns& o) const { out << "columns " << size(o.out); }
+  void operator()(const CountPresent& o) const { out << "count of entries " << size(o.x); }
+  void operator()(const Experts& o) const { out << "product of experts " << size(o.out); }
+  void operator()(const ExpertsGradient& o) const {
+    out << "gradient of the product of experts " << size(o.out);
+  }
   void operator()(const Rates& o) const {
     out << "rates " << size(o.out) << (o.softmax ? " by softmax" : " by size");
   }
@@ -169,7 +177,9 @@ struct Describe {
   void operator()(const ClipScale& o) const {
     out << "norm of " << o.gradients.size() << " gradients";
   }
-  void operator()(const Advance&) const { out << "advance"; }
+  void operator()(const Advance& o) const {
+    out << "advance" << (o.ascent.weight ? ", dual ascent" : "");
+  }
 };
 
 }  // namespace

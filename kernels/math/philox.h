@@ -48,6 +48,7 @@ enum class Stream : std::uint32_t {
   observation,
   prior,
   dropout,
+  corruption,
   first_free,
 };
 

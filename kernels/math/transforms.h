@@ -28,8 +28,14 @@ struct Affine {
   HD Real value(Real x, int) const { return scale * x + shift; }
 };
 
+/// x, and 1 to say that it is there: so that a 0 is told from a missing entry.
+struct Indicated {
+  HD int width() const { return 2; }
+  HD Real value(Real x, int k) const { return k == 0 ? x : Real(1); }
+};
+
 /// Every transform.  To add one: a struct above, a word here, a row in its test.
-using InputTransform = std::variant<Log1p, OneHot, Affine>;
+using InputTransform = std::variant<Log1p, OneHot, Affine, Indicated>;
 
 inline int width_of(const InputTransform& transform) {
   return open(transform, [](const auto& t) { return t.width(); });

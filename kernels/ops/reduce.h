@@ -70,12 +70,57 @@ struct Objective {
   }
 };
 
-/// Moves the step counter and the place in the epoch on.
+/// Dual ascent on the weight β of the KL, so that a mean comes to stand at its bound:
+///
+///     log β += rate · clamp(v, -1, 1)
+///
+///     rate R at most C nats          v = (R - C) / C
+///     distortion D at most D*        v = (D* - D) / max(β R, 1/8)        D = -log-likelihood
+///
+/// R and D are the batch's means, worked out from what the objective's totals grew by: sums of the
+/// log-likelihood and of the KL, and the rows of the former (`samples` a datum).  Both v's are
+/// relative to what a step of log β changes: dD = -β dR.  β stays within e^±12.
+///
+/// Source: Rezende & Viola, Taming VAEs (2018), there for λ = 1 / β.
+struct Ascent {
+  enum class Bounds { rate, distortion };
+  Multiplier* weight = nullptr;  // null: there is none
+  const double* totals = nullptr;
+  int rows_at = 2;  // where the totals count the rows
+  int samples = 1;
+  Bounds bounds = Bounds::rate;
+  double bound = 0;
+  Scale rate{.factor = 0};
+
+  HD void move() const {
+    const volatile double* const now = totals;  // another block has just written them
+    Multiplier& w = *weight;
+    const double rows = now[rows_at] - w.rows;
+    if (!(rows > 0)) return;
+    const double distortion = -(now[0] - w.log_likelihood) / rows;
+    const double nats = (now[1] - w.kl) * samples / rows;
+    w.log_likelihood = now[0], w.kl = now[1], w.rows = now[rows_at];
+    const double scale = double(w.value) * nats;
+    double v = bounds == Bounds::rate ? (nats - bound) / bound
+                                      : (bound - distortion) / (scale > 0.125 ? scale : 0.125);
+    v = v > 1 ? 1 : v < -1 ? -1 : v;
+    const double log_value = w.log_value + double(rate.value()) * v;
+    w.log_value = log_value > 12 ? 12 : log_value < -12 ? -12 : log_value;
+    w.value = Real(std::exp(w.log_value));
+    w.log_total += w.log_value, w.moves += 1;
+  }
+};
+
+/// Moves the step counter and the place in the epoch on, and before that a weight that is found.
 struct Advance {
   StepState* state = nullptr;
   int rows = 0;
+  Ascent ascent{};
   void views(auto&&) {}
-  HD void move() const { ++state->step, state->position += std::uint32_t(rows); }
+  HD void move() const {
+    if (ascent.weight) ascent.move();
+    ++state->step, state->position += std::uint32_t(rows);
+  }
 };
 
 /// What the last operation of a step may do besides: the objective, and then the counters.
