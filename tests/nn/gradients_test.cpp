@@ -501,6 +501,19 @@ TEST(Gradients, with_free_bits_are_slopes_and_none_below_the_floor) {
     }
 }
 
+TEST(Gradients, of_what_is_joined_to_what_is_given_are_slopes) {
+  for (const Case& on : cases()) {
+    Tensor a(on.device, {6, 3}, some(18, 60)), w(on.device, {4, 5}, some(20, 61));
+    const Tensor given(on.device, {2, 2}, some(4, 62)), bias(on.device, {1, 4}, some(4, 63)),
+        target(on.device, {6, 4}, some(24, 64));
+    a.track(), w.track();
+    check_gradients(on, {a, w}, [&] {
+      const Tensor y = dense(Tanh{}, join(a, given), w, bias);
+      return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+    });
+  }
+}
+
 TEST(Gradients, are_limited_in_norm_when_asked) {
   for (const Case& on : cases()) {
     const Progress progress(on.device);

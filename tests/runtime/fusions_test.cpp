@@ -41,6 +41,8 @@ struct Kind {
   ModelConfig config;
   Bound bound = Bound::elbo;
   int samples = 1;
+  std::optional<Corruption> corruption{};
+  bool conditional = false;
 };
 ModelConfig scvi(const char* likelihood) {
   return {.hidden = {32},
@@ -62,7 +64,20 @@ std::vector<Kind> kinds() {
       {"negative binomial", scvi("negative_binomial")},
       {"zinb", scvi("zinb")},
       {"poisson", scvi("poisson")},
-      {"weighted counts", scvi("zinb"), Bound::iwae, 3}};
+      {"weighted counts", scvi("zinb"), Bound::iwae, 3},
+      {.name = "denoising",
+       .config = {.hidden = {40}, .latent = 3, .input = "indicated"},
+       .corruption = Corruption{Corruption::Kind::mask, Real(0.3)}},
+      {.name = "conditional",
+       .config = {.hidden = {40}, .latent = 3},
+       .samples = 2,
+       .conditional = true},
+      {.name = "conditional, weighted",
+       .config = {.hidden = {33, 20}, .latent = 5},
+       .bound = Bound::iwae,
+       .samples = 3,
+       .corruption = Corruption{Corruption::Kind::salt, Real(0.2)},
+       .conditional = true}};
   all[8].config.dispersion = "datum";
   all[9].config.rates = "size";
   return all;
@@ -74,14 +89,20 @@ struct Outcome {
   std::vector<std::vector<Real>> gradients;
   std::vector<std::string> names;
 };
-Outcome outcome(const Device& device, const Kind& kind, const Dataset& data, Program::Plan plan) {
+Outcome outcome(const Device& device, const Kind& kind, Dataset data, Program::Plan plan) {
   ModelConfig config = kind.config;
+  if (kind.conditional) {
+    for (long r = 0; r < data.rows; ++r) data.labels.push_back(int(r % 3));
+    config.conditions = {{"label", {"0", "1", "2"}}};
+    give(data, config.conditions);
+  }
   config.observed = data.columns, config.total = 100;
   Model model(device, config, 1);
   Batches batches(device, data, 3);
   const TrainingOptions options{.batch = int(data.rows),
                                 .bound = kind.bound,
                                 .samples = kind.samples,
+                                .corruption = kind.corruption,
                                 .rule = Sgd{},
                                 .plan = plan};
   Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
