@@ -7,6 +7,7 @@ namespace elbo {
 
 /// line: the whole command as it was typed, for the report.
 void add_train(CLI::App&, Run& chosen, const std::string& line);
+void add_sweep(CLI::App&, Run& chosen);
 void add_evaluate(CLI::App&, Run& chosen);
 void add_encode(CLI::App&, Run& chosen);
 void add_decode(CLI::App&, Run& chosen);

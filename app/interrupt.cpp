@@ -5,11 +5,13 @@
 #include <atomic>
 #include <csignal>
 #include <thread>
+#include <utility>
 
 namespace elbo {
 
 namespace {
 
+bool watching = false;
 std::atomic<bool> catching = false;
 std::atomic<int> signal_seen = 0;
 
@@ -38,6 +40,7 @@ sigset_t watched_signals() {
 }  // namespace
 
 void watch_for_interrupts() {
+  if (std::exchange(watching, true)) return;
   const sigset_t set = watched_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);  // threads that start later inherit this
   std::thread(wait_for_signals).detach();

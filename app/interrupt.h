@@ -2,7 +2,8 @@
 
 namespace elbo {
 
-/// Gives SIGINT and SIGTERM a thread of their own.  To be called before any thread is started.
+/// Gives SIGINT and SIGTERM a thread of their own.  To be called before any thread is started; a
+/// second call does nothing.
 ///
 /// A handler would run on the stack of whatever thread the signal meets, and oneDNN's products use
 /// the stack pointer for their own purposes: the handler's frame then lands in the heap.

@@ -23,9 +23,11 @@ std::vector<float> prior_latents(const Model& model, long count, std::uint64_t s
 }
 
 void write_samples(const std::string& png, const Model& model, int height, int width,
-                   std::uint64_t seed) {
+                   std::uint64_t seed, const std::vector<float>& given) {
   constexpr int count = 64, columns = 16;
-  std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed)));
+  std::vector<float> told(std::size_t(count) * width_of(model.config().conditions));
+  for (std::size_t i = 0; i < told.size(); ++i) told[i] = given[i % given.size()];
+  std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed), told));
   for (float& v : x) v *= model.brightness();
   write_png_grid(png, x.data(), count, height, width, columns);
 }

@@ -10,8 +10,10 @@ namespace elbo {
 /// Errors: the model has no prior.
 std::vector<float> prior_latents(const Model&, long count, std::uint64_t seed);
 
-/// A grid of E[x] at draws from the prior, and data above their reconstructions [N,C].
-void write_samples(const std::string& png, const Model&, int height, int width, std::uint64_t seed);
+/// A grid of E[x] at draws from the prior, told what data are given of the first rows in turn; and
+/// data above their reconstructions [N,C].
+void write_samples(const std::string& png, const Model&, int height, int width, std::uint64_t seed,
+                   const std::vector<float>& given);
 void write_reconstructions(const std::string& png, const Model&, const Dataset&,
                            const std::vector<float>& reconstructed);
 

@@ -121,7 +121,7 @@ class Training {
     if (shown.image_height > 0) {
       if (model_.variational())
         write_samples(folder_.path(RunDirectory::samples).string(), model_, shown.image_height,
-                      shown.image_width, command_.seed);
+                      shown.image_width, command_.seed, batches.given());
       write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), model_, shown,
                             reconstruct(model_, batches, most_reconstructed));
     }

@@ -371,6 +371,8 @@ TrainingOptions training_options(const TrainCommand& c, const ModelConfig& confi
   if (c.target_error != "none")
     options.budget = {.bounds = Ascent::Bounds::distortion,
                       .nats = nats_of_error(config, *number_of(c.target_error))};
+  // The search must be over well before the training is.
+  if (options.budget) options.budget->rate = std::clamp(20 / double(total), 0.01, 0.05);
   options.corruption = corruption_of(c.corrupt);
   if (options.corruption)
     options.corruption->low = Real(config.low), options.corruption->high = Real(config.high);
