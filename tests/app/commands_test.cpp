@@ -78,6 +78,62 @@ TEST(Train, weighs_the_kl_in_cycles_and_leaves_free_bits_of_it) {
   }
 }
 
+TEST(Train, finds_the_beta_of_a_budget_and_says_its_price) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run(folder, train("r",
+                                            {"--rate-budget", "3", "--lr-schedule", "cosine",
+                                             "--likelihood", "gaussian", "--sigma", "fixed:0.5"},
+                                            60));
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find("one more nat of KL buys"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("GECO's multiplier"), std::string::npos) << outcome.out;
+  std::istringstream lines(content_of(folder / "r/metrics.jsonl"));
+  Json last;
+  for (std::string line; std::getline(lines, line);) last = Json::parse(line);
+  EXPECT_NEAR(last.at("kl").get<double>(), 3, 0.3);
+  EXPECT_NE(last.at("beta").get<double>(), 1);
+}
+
+TEST(Train, of_a_conditional_model_tells_it_the_labels) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("r", {"--condition", "label", "--valid", "0.2"})).status, 0);
+  const Outcome evaluated = run(folder, {"evaluate", "r", "--importance-samples", "3", "--json"});
+  ASSERT_EQ(evaluated.status, 0) << evaluated.error;
+  const Json json = Json::parse(evaluated.out);
+  EXPECT_LT(json.at("elbo").get<double>(), -json.at("nll").get<double>());
+  EXPECT_EQ(run(folder, {"reconstruct", "r", "builtin:digits?n=9", "--out", "x.png"}).status, 0);
+  EXPECT_EQ(run(folder, {"info", "r", "--plan"}).status, 0);
+  const Outcome refused = run(folder, train("s", {"--condition", "donor"}));
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.error.find("has no annotation 'donor'; it has label"), std::string::npos)
+      << refused.error;
+}
+
+TEST(Sweep, trains_a_run_for_each_weight_and_draws_the_curve) {
+  const TemporaryFolder folder;
+  Words words = train("s", {"--betas", "4,0.25"}, 3);
+  words[0] = "sweep";
+  const Outcome outcome = run(folder, words);
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  const Json json = Json::parse(content_of(folder / "s/sweep.json"));
+  ASSERT_EQ(json.at("points").size(), 2u);
+  const Json &cheap = json.at("points")[0], &dear = json.at("points")[1];
+  EXPECT_EQ(cheap.at("beta"), 0.25);
+  EXPECT_GT(cheap.at("rate").get<double>(), dear.at("rate").get<double>());
+  EXPECT_EQ(content_of(folder / "s/sweep.html").find("src="), std::string::npos);
+  EXPECT_EQ(run(folder, {"evaluate", "s/beta-4"}).status, 0);
+  words.push_back("--resume");
+  EXPECT_EQ(run(folder, words).status, 0);
+  for (const Words& more : std::vector<Words>{{"--betas", "1"},
+                                              {"--betas", "1,0"},
+                                              {"--betas", "1,2", "--beta", "2"},
+                                              {"--betas", "1,2", "--model", "ae"}}) {
+    Words wrong = train("t", more);
+    wrong[0] = "sweep";
+    EXPECT_EQ(run(folder, wrong).status, 2) << more[1];
+  }
+}
+
 TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
   const TemporaryFolder folder;
   ASSERT_EQ(run(folder, train("r")).status, 0);

@@ -33,7 +33,7 @@ std::string weights_of(const TemporaryFolder& folder, const std::string& run) {
   return content_of(folder / run + "/model.safetensors");
 }
 
-void expect_to_lose_not_one_step(const Words& more) {
+void expect_to_lose_not_one_step(const Words& more, bool streamed = false) {
   const TemporaryFolder folder;
   ASSERT_EQ(run(folder, long_training("whole", more)).status, 0);
   Program first(folder, long_training("r", more));
@@ -52,15 +52,19 @@ void expect_to_lose_not_one_step(const Words& more) {
   ASSERT_EQ(resumed.status, 0) << resumed.error;
   EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
   EXPECT_EQ(RunDirectory(folder / "r").load_checkpoint().streamed, stands.streamed);
-  EXPECT_EQ(stands.streamed.has_value(), !more.empty());
+  EXPECT_EQ(stands.streamed.has_value(), streamed);
 }
 
 TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_one_step) {
   expect_to_lose_not_one_step({});
 }
 
+TEST(RunFolder, terminated_while_a_budget_is_sought_and_resumed_loses_not_one_step) {
+  expect_to_lose_not_one_step({"--rate-budget", "4", "--corrupt", "salt:0.1"});
+}
+
 TEST(RunFolder, terminated_while_data_are_streamed_and_resumed_loses_not_one_step) {
-  expect_to_lose_not_one_step({"--data-memory", "0.7M"});
+  expect_to_lose_not_one_step({"--data-memory", "0.7M"}, true);
 }
 
 TEST(RunFolder, resumed_with_another_memory_for_data_is_an_error_but_auto_keeps_what_it_was) {
@@ -197,6 +201,11 @@ TEST(Words, that_do_not_belong_together_are_refused) {
                                               {"--objective", "iwae", "--beta-cycles", "1"},
                                               {"--objective", "iwae", "--free-bits", "1"},
                                               {"--beta-warmup", "1", "--beta-cycles", "2"},
+                                              {"--rate-budget", "3", "--target-distortion", "90"},
+                                              {"--rate-budget", "3", "--model", "ae"},
+                                              {"--rate-budget", "3", "--beta-warmup", "1"},
+                                              {"--rate-budget", "3", "--free-bits", "1"},
+                                              {"--target-error", "9"},
                                               {"--resume", "--force"}}) {
     const Outcome outcome = run(folder, short_training("r", more));
     EXPECT_EQ(outcome.status, 2) << more.back() << outcome.error;
