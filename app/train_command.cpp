@@ -137,6 +137,8 @@ void check_words_that_belong_together(const TrainCommand& c) {
   if (c.model.model != "vae" && (weighted || c.free_bits > 0))
     throw UsageError(
         "--beta, --beta-warmup, --beta-cycles, --free-bits: only --model vae has a KL term");
+  if (c.model.model != "vae" && c.model.posterior_sigma > 0)
+    throw UsageError("--posterior-sigma: only --model vae has a posterior");
   if (c.model.model != "vae" && (c.objective == "iwae" || c.samples > 1))
     throw UsageError("--objective iwae, --samples: only --model vae has a posterior to draw from");
   if (c.objective == "iwae" && (weighted || c.free_bits > 0))
@@ -245,6 +247,9 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--components", c.model.components, "of logistic_mixture")->check(whole_from<int>(1));
   add("--classes", c.model.classes, "of categorical; 0: as many as the data have")
       ->check(whole_from<int>(0));
+  add("--posterior-sigma", c.model.posterior_sigma,
+      "hold the posterior's deviation at this; 0: the encoder gives it")
+      ->check(number_from(0, true));
   add("--condition", c.model.condition,
       "annotations of the data, such as label or line,batch, that encoder and decoder are told");
   app->add_option("--preset", c.preset,

@@ -71,7 +71,7 @@ using Operation =
                  NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
                  SumSlopes, LogTotals, Corrupt, Join, Columns, CountPresent, Experts,
                  ExpertsGradient, Rates, RatesGradient, ObserveRates, Transform, Chain, Objective,
-                 SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
+                 HoldSpread, SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
                  AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

@@ -51,6 +51,7 @@ struct Ops {
   virtual void run(const Chain&) const = 0;
   virtual void run(const Transform&) const = 0;
   virtual void run(const Objective&) const = 0;
+  virtual void run(const HoldSpread&) const = 0;
   virtual void run(const SampleMany&) const = 0;
   virtual void run(const AggregatePosterior&) const = 0;
   virtual void run(const SampleManyGradient&) const = 0;

@@ -148,6 +148,9 @@ struct OpsOn final : Ops {
         op.kind);
   }
   void run(const Objective& op) const override { on.objective(op); }
+  void run(const HoldSpread& op) const override {
+    on.map(op.out.rows, op.out.columns / 2, HoldSpreadBody{op});
+  }
   void run(const SampleMany& op) const override {
     on.row_sums(op.z.rows, op.z.columns, op.terms, SampleManyBody{op});
   }

@@ -31,6 +31,7 @@ struct ModelConfig {
   double degrees = 4;                    // student_t: of freedom
   std::string dispersion = "feature";    // negative_binomial, zinb: shared | feature | datum
   std::string rates = "plain";           // counts: plain | size | library
+  double posterior_sigma = 0;            // of a vae: above 0, held at that instead of learnt
   std::string condition = "none";        // annotations that encoder and decoder are told
   int levels = 256, components = 5;      // discretised_logistic, its mixture
   int classes = 0;                       // categorical
@@ -47,7 +48,7 @@ struct ModelConfig {
     visit("degrees", config.degrees), visit("dispersion", config.dispersion);
     visit("rates", config.rates), visit("levels", config.levels);
     visit("components", config.components), visit("classes", config.classes);
-    visit("condition", config.condition);
+    visit("posterior-sigma", config.posterior_sigma), visit("condition", config.condition);
   }
 };
 

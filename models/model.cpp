@@ -60,6 +60,7 @@ struct Draw {
 
 Vae::Vae(const Device& device, const ModelConfig& config, Initialiser& initialiser) {
   build(*this, device, config, 2, initialiser);
+  posterior_sigma = config.posterior_sigma;
 }
 
 Autoencoder::Autoencoder(const Device& device, const ModelConfig& config,

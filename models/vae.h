@@ -12,6 +12,7 @@ namespace elbo {
 struct Vae {
   Mlp encoder, decoder;
   DataModel data;
+  double posterior_sigma = 0;  // above 0: σ(x) is held at that
 
   Vae(const Device&, const ModelConfig&, Initialiser&);
   Vae(const Device& device, const ModelConfig& config, Initialiser&& initialiser = Initialiser(0))
@@ -19,7 +20,8 @@ struct Vae {
 
   /// [B,2D]: (μ, log σ²) of each unit
   Tensor encode(const Tensor& x, const Pass& pass = {}) const {
-    return encoder(data.seen(x, pass), pass);
+    const Tensor q = encoder(data.seen(x, pass), pass);
+    return posterior_sigma > 0 ? hold_spread(q, posterior_sigma) : q;
   }
   /// [B,K·C]: raw parameters
   Tensor decode(const Tensor& z, const Pass& pass = {}) const {

@@ -69,6 +69,18 @@ Sampled sample_posterior(const Tensor& q, const Noise& noise) {
   return {z, kl};
 }
 
+Tensor hold_spread(const Tensor& q, double deviation) {
+  Program& program = program_of(q, "hold_spread", "q");
+  require(q.columns() % 2 == 0, "hold_spread: q is ", q.shape(),
+          ", expected an even number of columns (mean and log-variance of each unit)");
+  require(deviation > 0 && std::isfinite(deviation), "hold_spread: the deviation is ", deviation,
+          ", expected a number > 0");
+  const Tensor out = made(q, q.shape(), q.tracked());
+  program.add(HoldSpread{program.use(q), out.matrix(), Real(2 * std::log(deviation))});
+  if (q.tracked()) program.tape.push_back(HoldSpreadCall{q, out});
+  return out;
+}
+
 Tensor posterior_kl(const Tensor& q) {
   Program& program = program_of(q, "posterior_kl", "q");
   require(q.columns() % 2 == 0, "posterior_kl: q is ", q.shape(),

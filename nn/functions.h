@@ -24,6 +24,10 @@ struct Sampled {
 /// Source: Kingma & Welling (2014), section 2.4 and appendix B.
 Sampled sample_posterior(const Tensor& q, const Noise&);
 
+/// q with a standard deviation that is the same for every unit and datum: (μ, log σ²).
+/// Errors: a deviation that is not above 0.
+Tensor hold_spread(const Tensor& q, double deviation);
+
 /// The KL alone.
 Tensor posterior_kl(const Tensor& q);
 

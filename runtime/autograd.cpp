@@ -56,6 +56,12 @@ class Autograd {
     });
   }
 
+  void differentiate(const HoldSpreadCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (upstream.tensor)
+      write(call.q, [&](const Matrix& dq) { program_.add(HoldSpread{upstream, dq}); });
+  }
+
   void differentiate(const SampleManyCall& call) {
     const Matrix dz = gradient(call.z), upstream = gradient(call.log_ratio);
     if (!dz.tensor && !upstream.tensor) return;

@@ -23,6 +23,9 @@ struct LatentCall {
   Tensor unit_kl{}, floored{};  // of free bits
   Real floor = 0;
 };
+struct HoldSpreadCall {
+  Tensor q, out;
+};
 struct SampleManyCall {
   Tensor q, z, log_ratio;
   Noise noise;
@@ -71,8 +74,8 @@ struct ObjectiveCall {
 };
 
 using Call =
-    std::variant<DenseCall, LatentCall, SampleManyCall, ImportanceCall, LogProbCall, NormCall,
-                 DropCall, JoinCall, ExpertsCall, RatesCall, AddCall, ObjectiveCall>;
+    std::variant<DenseCall, LatentCall, HoldSpreadCall, SampleManyCall, ImportanceCall, LogProbCall,
+                 NormCall, DropCall, JoinCall, ExpertsCall, RatesCall, AddCall, ObjectiveCall>;
 using Tape = std::vector<Call>;
 
 /// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends

@@ -158,6 +158,7 @@ struct Describe {
     out << "transform " << size(o.in) << " to " << size(o.out);
   }
   void operator()(const Objective& o) const { out << "objective of " << o.count << " terms"; }
+  void operator()(const HoldSpread& o) const { out << "hold the spread of " << size(o.out); }
   void operator()(const SampleMany& o) const { out << "sample " << size(o.z); }
   void operator()(const AggregatePosterior& o) const {
     out << "aggregate posterior of " << o.q.rows << " at " << size(o.z);

@@ -61,6 +61,22 @@ struct LatentGradientBody {
   }
 };
 
+/// out = in with the s of each unit replaced by `value`.  With value 0 also its gradient, which has
+/// none for s.
+struct HoldSpread {
+  Matrix in, out;
+  Real value = 0;
+  void views(auto&& visit) { visit(in, Access::read), visit(out, Access::write); }
+};
+
+struct HoldSpreadBody {
+  HoldSpread op;
+  HD void operator()(int r, int unit) const {
+    op.out(r, 2 * unit) = op.in(r, 2 * unit);
+    op.out(r, 2 * unit + 1) = op.value;
+  }
+};
+
 /// means [D,1] = the mean over a batch of the KL of each latent unit, in nats.
 struct UnitKl {
   Matrix q, means;

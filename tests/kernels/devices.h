@@ -55,6 +55,12 @@ inline Values uniform(int rows, int columns, unsigned seed, Real low = -1, Real 
   for (Real& x : out.v) x = between(generator);
   return out;
 }
+inline Values transposed(const Values& values) {
+  Values out = filled(values.columns, values.rows, 0);
+  for (int r = 0; r < values.rows; ++r)
+    for (int c = 0; c < values.columns; ++c) out(c, r) = values(r, c);
+  return out;
+}
 
 /// Memory on one device for the length of a test.  Paddings hold NaN: who reads them shows it, and
 /// who writes them too, since what lies behind a view's columns may be another's.

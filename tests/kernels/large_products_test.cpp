@@ -122,12 +122,6 @@ Sampled sampled(const Values& a, const Values& b, Precision precision) {
   }
   return all;
 }
-Values turned(const Values& values) {
-  Values out = filled(values.columns, values.rows, 0);
-  for (int r = 0; r < values.rows; ++r)
-    for (int c = 0; c < values.columns; ++c) out(c, r) = values(r, c);
-  return out;
-}
 
 /// A library may cut a factor to tf32 where we round: up to 2⁻¹⁰ of each factor between the two.
 double allowed(Precision precision, int depth, double magnitude) {
@@ -176,7 +170,7 @@ TEST(LargeProducts, equal_the_sums_in_double_of_the_rounded_factors) {
       const Values a = uniform(m, k, 1), b = uniform(n, k, 2), bias = uniform(1, n, 3),
                    there = uniform(m, n, 4);
       const Matrix on_a = memory.put(a), on_b = memory.put(b), on_bias = memory.put(bias),
-                   on_turned = memory.put(turned(b)), out = memory.out(m, n),
+                   on_turned = memory.put(transposed(b)), out = memory.out(m, n),
                    biased = memory.out(m, n), added = memory.put(there);
       const Product forward{on_a, on_b, true,
                             BiasActivate{.bias = on_bias, .out = biased, .activation = Identity{}}};
@@ -197,7 +191,7 @@ TEST(LargeProducts, equal_the_sums_in_double_of_the_rounded_factors) {
                       allowed(precision, k + 1, exact.magnitude[at] + 1));
 
       // dyᵀ x with outputs m, inputs n, batch k: the factors lie turned.
-      WeightGradient layer{memory.put(turned(a)), on_turned, {}, {}};
+      WeightGradient layer{memory.put(transposed(a)), on_turned, {}, {}};
       const Matrix gradient = layer.weight.gradient = memory.out(m, n);
       memory.ops().run(WeightGradients{{layer}});
       expect_near(memory.get(gradient), exact, precision, k);

@@ -276,6 +276,39 @@ TEST(Drop, keeps_what_the_formula_keeps_on_every_device) {
   }
 }
 
+TEST(Join, puts_rows_beside_what_is_given_and_columns_takes_them_apart) {
+  for (const auto [rows, columns] : {Size{6, 1}, {33 * 6, 37}, {12, 785}})
+    for (const int repeat : {1, 3})
+      for (const Named& device : make_backends(Precision::fp32)) {
+        SCOPED_TRACE(device.name);
+        Memory memory(*device.backend);
+        const Values a = uniform(rows, columns, 8), b = uniform(rows / repeat, 5, 9);
+        const Join join{memory.put(a), memory.put(b), memory.out(rows, columns + 5), repeat};
+        memory.ops().run(join);
+        const Columns left{join.out, memory.out(rows, columns)};
+        const Columns right{join.out, memory.out(rows, 5), columns};
+        memory.ops().run(left), memory.ops().run(right);
+        const Values got_a = memory.get(left.out), got_b = memory.get(right.out);
+        for (int r = 0; r < rows; ++r) {
+          for (int c = 0; c < columns; ++c) EXPECT_EQ(got_a(r, c), a(r, c));
+          for (int c = 0; c < 5; ++c) EXPECT_EQ(got_b(r, c), b(r / repeat, c));
+        }
+      }
+}
+
+TEST(HoldSpread, leaves_the_means_and_puts_one_number_for_the_log_variances) {
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    const Values q = uniform(37, 66, 10);
+    const HoldSpread op{memory.put(q), memory.out(37, 66), Real(-3)};
+    memory.ops().run(op);
+    const Values got = memory.get(op.out);
+    for (int r = 0; r < 37; ++r)
+      for (int c = 0; c < 66; ++c) EXPECT_EQ(got(r, c), c % 2 ? Real(-3) : q(r, c));
+  }
+}
+
 TEST(DropoutMask, drops_the_share_that_it_should) {
   constexpr int rows = 500, columns = 401;
   const HostNoise host(rows);

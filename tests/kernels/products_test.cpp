@@ -28,12 +28,6 @@ Values rounded(Values values, Precision precision) {
   for (Real& x : values.v) x = tolerance::rounded(x, precision);
   return values;
 }
-Values transposed(const Values& values) {
-  Values out = filled(values.columns, values.rows, 0);
-  for (int r = 0; r < values.rows; ++r)
-    for (int c = 0; c < values.columns; ++c) out(c, r) = values(r, c);
-  return out;
-}
 
 /// a bᵀ entry by entry in double, and Σ |a b| beside it.
 struct Exact {

@@ -501,6 +501,18 @@ TEST(Gradients, with_free_bits_are_slopes_and_none_below_the_floor) {
     }
 }
 
+TEST(Gradients, of_a_posterior_whose_spread_is_held_are_slopes) {
+  for (const Case& on : cases()) {
+    Tensor q(on.device, {6, 10}, some(60, 65));
+    const Tensor target(on.device, {6, 5}, some(30, 66));
+    q.track();
+    check_gradients(on, {q}, [&] {
+      const auto [z, kl] = sample_posterior(hold_spread(q, 0.3), Noise{.seed = 12});
+      return objective({{log_prob(FixedGaussian{Real(0.7)}, target, z), {.factor = -1}}, {kl, {}}});
+    });
+  }
+}
+
 TEST(Gradients, of_what_is_joined_to_what_is_given_are_slopes) {
   for (const Case& on : cases()) {
     Tensor a(on.device, {6, 3}, some(18, 60)), w(on.device, {4, 5}, some(20, 61));

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""The weight of the KL is the price of information: for a linear VAE exactly, on MNIST by its slope.
+
+Data with the covariance eigenvalues 4, 2, 1, 0.5, 0.25 and a decoder of variance 0.3: what a linear
+VAE comes to for each beta, each budget of nats and each bound on the squared error is known by
+reverse water-filling.
+"""
+import json
+import math
+import random
+
+from claims import claim, end, start
+
+EIGENVALUES, VARIANCE = [4, 2, 1, 0.5, 0.25], 0.3
+
+
+def known_spectrum(rows):
+    """Data whose mean is 0 and whose covariance is diag(EIGENVALUES), by Gram-Schmidt."""
+    random.seed(1)
+    columns = []
+    for eigenvalue in EIGENVALUES:
+        column = [random.gauss(0, 1) for _ in range(rows)]
+        mean = sum(column) / rows
+        column = [x - mean for x in column]
+        for other in columns:
+            part = sum(a * b for a, b in zip(column, other)) / sum(b * b for b in other)
+            column = [a - part * b for a, b in zip(column, other)]
+        size = math.sqrt(sum(a * a for a in column) / rows)
+        columns.append([a / size * math.sqrt(eigenvalue) for a in column])
+    return zip(*columns)
+
+
+def filled(level):
+    """Rate, squared error and active units where directions below the level are given up."""
+    kept = [e for e in EIGENVALUES if e > level]
+    return (sum(math.log(e / level) for e in kept) / 2,
+            sum(min(e, level) for e in EIGENVALUES), len(kept))
+
+
+def level_of(value, index):
+    """The level at which filled(level)[index] has that value, by bisection."""
+    low, high = 1e-6, 4
+    for _ in range(200):
+        middle = (low + high) / 2
+        too_high = (filled(middle)[index] < value) == (index == 0)
+        low, high = (low, middle) if too_high else (middle, high)
+    return low
+
+
+elbo, data = start(__doc__)
+with open(elbo.folder / "known.csv", "w") as out:
+    out.write("".join(",".join(f"{x:.9g}" for x in row) + "\n" for row in known_spectrum(1000)))
+LINEAR = ["known.csv", "--hidden", "none", "--latent", 5, "--likelihood", "gaussian", "--sigma",
+          f"fixed:{math.sqrt(VARIANCE):.9g}", "--batch", 250, "--lr", 0.02, "--lr-schedule",
+          "cosine", "--epochs", 1500]
+CONSTANT = len(EIGENVALUES) / 2 * math.log(2 * math.pi * VARIANCE)
+
+
+def trained(*words):
+    """The rate, squared error and beta that a training ends with."""
+    elbo("train", *LINEAR, *words, "--out", "run", "--force")
+    last = elbo.last_metrics("run")
+    return last["kl"], 2 * VARIANCE * (-last["log_likelihood"] - CONSTANT), last["beta"]
+
+
+def within(name, got, known, share):
+    claim(name, f"{got:.4f}, exactly {known:.4f}", f"within {100 * share:g} %",
+          abs(got - known) <= share * known)
+
+
+for beta in [0.5, 1, 2, 4, 8]:
+    rate, squares, _ = trained("--beta", beta)
+    within(f"beta {beta}: rate", rate, filled(beta * VARIANCE)[0], 0.02)
+    within(f"beta {beta}: squared error", squares, filled(beta * VARIANCE)[1], 0.02)
+for nats in [0.5, 1, 2, 3]:
+    _, _, beta = trained("--rate-budget", nats)
+    within(f"budget of {nats} nats: shadow price", beta, level_of(nats, 0) / VARIANCE, 0.02)
+for squares in [1.5, 2.5, 4]:
+    rate, _, beta = trained("--target-error", squares)
+    level = level_of(squares, 1)
+    within(f"squared error {squares}: GECO's multiplier", 1 / (2 * VARIANCE * beta),
+           1 / (2 * level), 0.02)
+    within(f"squared error {squares}: rate", rate, filled(level)[0], 0.02)
+
+elbo("sweep", data / "mnist/train-images-idx3-ubyte.gz", "--betas", "0.7,1,1.4,2,2.8", "--epochs", 8,
+     "--lr-schedule", "cosine", "--out", "sweep")
+sweep = json.loads((elbo.folder / "sweep/sweep.json").read_text())
+points = sweep["points"]
+for between in sweep["between"]:
+    claim(f"MNIST: -dD/dR at beta {between['beta']:.3f}", f"{between['slope']:.3f}", "within 10 %",
+          abs(between["slope"] / between["beta"] - 1) <= 0.1)
+pairs = list(zip(points, points[1:]))
+claim("MNIST: R falls and D rises with beta", " ".join(f"{p['rate']:.1f}/{p['distortion']:.1f}"
+                                                       for p in points), "yes",
+      all(a["rate"] > b["rate"] and a["distortion"] < b["distortion"] for a, b in pairs))
+slopes = [between["slope"] for between in sweep["between"]]
+claim("MNIST: the curve is convex", " ".join(f"{s:.3f}" for s in slopes), "slopes that rise",
+      slopes == sorted(slopes))
+end()
