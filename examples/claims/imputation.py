@@ -40,9 +40,9 @@ wine = np.loadtxt(claims.data + "/tables/winequality-white.csv", delimiter=",")
 wine = (wine - wine.mean(0)) / wine.std(0)
 table = wine.copy()
 table[random.random(wine.shape) < 0.1] = np.nan
-mean, lower, upper = impute("wine", table, ("--sigma", "feature", "--hidden", 64, "--latent", 8,
+mean, lower, upper = impute("wine", table, ("--sigma", "datum", "--hidden", 128, "--latent", 8,
                                             "--lr", 0.002, "--lr-schedule", "cosine",
-                                            "--epochs", 60))
+                                            "--epochs", 80))
 hidden = wine[np.isnan(table)]
 claims.claim("squared error of the wines' imputed entries, standardised",
              f"{np.mean((mean - hidden) ** 2):.3f}", "below 1, that of the mean",
