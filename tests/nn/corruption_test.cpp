@@ -112,12 +112,12 @@ TEST_P(Corrupting, depends_on_datum_epoch_and_seed_and_not_on_the_batch) {
 INSTANTIATE_TEST_SUITE_P(, Corrupting, testing::Values("cpu", "simt"),
                          [](const auto& info) { return info.param; });
 
-TEST(Corrupting, by_salt_and_mask_is_the_same_on_cpu_and_simt) {
+TEST(Corruptions, by_salt_and_mask_is_the_same_on_cpu_and_simt) {
   for (const Corruption& how : {Corruption{Kind::salt, Real(0.3)}, {Kind::mask, Real(0.3)}})
     EXPECT_EQ(comparable(seen(Device::cpu(), how)), comparable(seen(Device::simt(), how)));
 }
 
-TEST(Corrupting, by_a_share_above_one_or_a_negative_deviation_is_an_error) {
+TEST(Corruptions, by_a_share_above_one_or_a_negative_deviation_is_an_error) {
   const Tensor x(Device::cpu(), {1, 2}, {0, 1});
   EXPECT_THROW(corrupt(x, {Kind::mask, Real(1.5)}, {}), Error);
   EXPECT_THROW(corrupt(x, {Kind::gaussian, Real(-1)}, {}), Error);
