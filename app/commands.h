@@ -12,6 +12,8 @@ void add_evaluate(CLI::App&, Run& chosen);
 void add_encode(CLI::App&, Run& chosen);
 void add_decode(CLI::App&, Run& chosen);
 void add_reconstruct(CLI::App&, Run& chosen);
+void add_restore(CLI::App&, Run& chosen);
+void add_impute(CLI::App&, Run& chosen);
 void add_sample(CLI::App&, Run& chosen);
 void add_info(CLI::App&, Run& chosen);
 void add_certify(CLI::App&, Run& chosen);

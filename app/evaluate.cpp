@@ -25,17 +25,6 @@ struct EvaluateCommand {
   bool json = false;
 };
 
-/// The mean over data of Σ (x - x̂)², over what is not missing.
-double squared_error(const Dataset& data, const std::vector<float>& reconstructed) {
-  const std::vector<float> x = data.values();
-  double sum = 0;
-  for (std::size_t i = 0; i < reconstructed.size(); ++i) {
-    const double off = double(x[i]) - double(reconstructed[i]);
-    if (!std::isnan(off)) sum += off * off;
-  }
-  return sum / (double(reconstructed.size()) / data.columns);
-}
-
 struct Chosen {
   Dataset data;
   std::string name, part;  // part: empty where the data are not those of the run

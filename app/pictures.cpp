@@ -34,26 +34,29 @@ void write_samples(const std::string& png, const Model& model, int height, int w
 
 void write_reconstructions(const std::string& png, const Model& model, const Dataset& data,
                            const std::vector<float>& reconstructed) {
-  constexpr long columns = 16;
   const long shown = long(reconstructed.size()) / data.columns;
-  std::vector<float> x = data.slice(0, shown).values();
+  write_comparison(png, model, data.image_height, data.image_width,
+                   {data.slice(0, shown).values(), reconstructed});
+}
+
+void write_comparison(const std::string& png, const Model& model, int height, int width,
+                      const std::vector<std::vector<float>>& sorts) {
+  constexpr long columns = 16;
+  const long pixels = long(height) * width, shown = long(sorts.at(0).size()) / pixels;
   const float black = 0;
-  for (float& value : x)
-    if (std::isnan(value)) value = black;
   std::vector<float> grid;
   for (long first = 0; first < shown; first += columns) {
     const long n = std::min(columns, shown - first);
-    for (const auto* row : {std::as_const(x).data(), reconstructed.data()}) {
-      const float* begin = row + first * data.columns;
-      grid.insert(grid.end(), begin, begin + n * data.columns);
+    for (const std::vector<float>& sort : sorts) {
+      const auto begin = sort.begin() + first * pixels;
+      grid.insert(grid.end(), begin, begin + n * pixels);
       // A short last row is filled up, so that the row below starts at the left.
-      if (shown > columns)
-        grid.insert(grid.end(), std::size_t((columns - n) * data.columns), black);
+      if (shown > columns) grid.insert(grid.end(), std::size_t((columns - n) * pixels), black);
     }
   }
-  for (float& value : grid) value *= model.brightness();
-  write_png_grid(png, grid.data(), long(grid.size()) / data.columns, data.image_height,
-                 data.image_width, int(std::min(columns, shown)));
+  for (float& value : grid) value = std::isnan(value) ? black : value * model.brightness();
+  write_png_grid(png, grid.data(), long(grid.size()) / pixels, height, width,
+                 int(std::min(columns, shown)));
 }
 
 bool ends_in_png(const std::string& path) { return path.ends_with(".png"); }

@@ -176,6 +176,15 @@ std::optional<Corruption> corruption_of(const std::string& text) {
   return {};
 }
 
+CLI::Validator corruption_or_none() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        if (text == "none" || corruption_of(text)) return "";
+        return "'" + text + "' is none of gaussian:SIGMA > 0, mask:P, salt:P with 0 < P < 1, none";
+      },
+      "");
+}
+
 namespace {
 
 /// -log p(x|z) of a Gaussian with a known deviation, in nats, where Σ (x - x̂)² is `error`.
@@ -280,15 +289,7 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--corrupt", c.corrupt,
       "what the encoder sees in training is spoilt: gaussian:SIGMA, mask:P (missing), salt:P "
       "(lowest or highest), or none")
-      ->check(CLI::Validator(
-          [](std::string& text) -> std::string {
-            return text == "none" || corruption_of(text)
-                       ? ""
-                       : "'" + text +
-                             "' is none of gaussian:SIGMA > 0, mask:P, salt:P with "
-                             "0 < P < 1, none";
-          },
-          ""));
+      ->check(corruption_or_none());
   add("--epochs", c.epochs, "passes over the data")->check(whole_from<int>(1));
   add("--batch", c.batch, "data per step")->check(whole_from<int>(1));
   add("--lr", c.rate, "learning rate")->check(number_from(0, false));

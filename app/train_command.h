@@ -62,6 +62,8 @@ TrainingOptions training_options(const TrainCommand&, const ModelConfig&, long r
 
 /// What gaussian:SIGMA, mask:P or salt:P says; nothing for another word.
 std::optional<Corruption> corruption_of(const std::string&);
+/// A word for that, or none.
+CLI::Validator corruption_or_none();
 
 int run(const TrainCommand&);
 

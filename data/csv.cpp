@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "data/atomic_file.h"
 #include "data/lines.h"
 #include "runtime/error.h"
 
@@ -203,6 +204,50 @@ Dataset parse_csv(const std::string& source, Bytes content) {
   constexpr Text byte_order_mark = "\xef\xbb\xbf";
   if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   return CsvParser(source, text).parse();
+}
+
+namespace {
+
+std::string cell(Text name, char delimiter) {
+  const bool plain = name.find_first_of(std::string("\"\r\n") + delimiter) == name.npos &&
+                     trimmed(name).size() == name.size();
+  if (plain) return std::string(name);
+  std::string all = "\"";
+  for (const char c : name) all += c == '"' ? "\"\"" : std::string(1, c);
+  return all + '"';
+}
+
+}  // namespace
+
+void write_csv(const std::string& path, const std::vector<std::string>& column_names,
+               const std::vector<std::string>& row_names, long rows, int columns,
+               const float* values) {
+  require(column_names.empty() || column_names.size() == std::size_t(columns), path, ": ",
+          column_names.size(), " names for ", columns, " columns");
+  require(row_names.empty() || row_names.size() == std::size_t(rows), path, ": ", row_names.size(),
+          " names for ", rows, " rows");
+  const char delimiter = path.ends_with(".tsv") ? '\t' : ',';
+  AtomicFile file(path);
+  std::string line;
+  if (!column_names.empty()) {
+    for (int c = 0; c < columns; ++c) {
+      if (c > 0 || !row_names.empty()) line += delimiter;
+      line += cell(column_names[std::size_t(c)], delimiter);
+    }
+    file.write(line + '\n');
+  }
+  for (long r = 0; r < rows; ++r) {
+    line = row_names.empty() ? "" : cell(row_names[std::size_t(r)], delimiter);
+    for (int c = 0; c < columns; ++c) {
+      if (c > 0 || !row_names.empty()) line += delimiter;
+      const float value = values[std::size_t(r) * std::size_t(columns) + std::size_t(c)];
+      char digits[32];
+      const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+      line += std::isnan(value) ? Text("NaN") : Text(digits, std::size_t(end - digits));
+    }
+    file.write(line + '\n');
+  }
+  file.commit();
 }
 
 }  // namespace elbo

@@ -21,4 +21,12 @@ namespace elbo {
 Dataset read_csv(const std::string& path);
 Dataset parse_csv(const std::string& source, Bytes content);
 
+/// Writes float32 [rows, columns] as text that read_csv reads back to the same bits, all or nothing
+/// (atomic_file.h): tabs between cells where the path ends in .tsv, else commas; NaN for a missing
+/// value; names, where they are not empty, before columns and rows, in quotes where they hold a
+/// delimiter, a quote or spaces at an end.  Errors: names of another number.
+void write_csv(const std::string& path, const std::vector<std::string>& column_names,
+               const std::vector<std::string>& row_names, long rows, int columns,
+               const float* values);
+
 }  // namespace elbo

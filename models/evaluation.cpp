@@ -2,64 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <memory>
 
 #include "kernels/math/divergences.h"
 #include "models/iwae.h"
+#include "models/parts.h"
 #include "runtime/error.h"
 
 namespace elbo {
 
 namespace {
-
-/// Calls f(first row, rows) for consecutive parts of the data, with the batches standing there.
-template <class F>
-long each_part(Batches& batches, long limit, int part, F&& f) {
-  const long count = limit > 0 ? std::min(limit, batches.rows()) : batches.rows();
-  for (long first = 0; first < count; first += part) {
-    const long rows = std::min<long>(part, count - first);
-    batches.progress().write({0, 0, std::uint32_t(first)});
-    batches.provide(first, rows);
-    f(first, int(rows));
-  }
-  return count;
-}
-
-/// Steps of one kind, recorded once for each number of rows they are needed for.
-template <class Make>
-class StepBySize {
- public:
-  explicit StepBySize(Make make) : make_(std::move(make)) {}
-  auto& operator()(int rows) {
-    auto& slot = made_[rows];
-    if (!slot) slot = make_(rows);
-    return *slot;
-  }
-
- private:
-  Make make_;
-  std::map<int, decltype(std::declval<Make>()(1))> made_;
-};
-
-Noise evaluation_noise(Batches& batches, std::uint64_t seed) {
-  return {.seed = seed,
-          .stream = std::uint32_t(Stream::evaluation),
-          .batch = batches.batch(),
-          .given = {}};
-}
-
-struct Outputs {
-  Tensor first, second;
-  std::unique_ptr<Step> step;
-};
-
-template <class Body>
-std::unique_ptr<Outputs> make_outputs(const Device& device, Body&& body) {
-  auto made = std::make_unique<Outputs>();
-  made->step = std::make_unique<Step>(device, [&] { body(*made); });
-  return made;
-}
 
 void append(std::vector<float>& to, const std::vector<Real>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -226,7 +177,60 @@ std::vector<Real> totals(const Model& model, Batches& batches, long limit) {
 
 }  // namespace
 
-std::vector<float> reconstruct(const Model& model, Batches& batches, long limit) {
+namespace {
+
+/// E[x] over draws of the posterior, in chunks of bounded memory whatever their number.
+std::vector<float> mean_over_posterior(const Model& model, Batches& batches, long limit,
+                                       int samples, std::uint64_t seed) {
+  require(model.variational(), "reconstruct: the model has no posterior to draw from");
+  const std::vector<Real> log_totals = totals(model, batches, limit);
+  constexpr long most_numbers = 1 << 24, most_rows = 8192, most_draws = 512;
+  const long columns = batches.columns(), wide = observation(model.config()).heads * columns;
+  const int decoded = int(std::clamp(most_numbers / wide, 1L, most_rows));
+  const int chunk = int(std::min({long(samples), long(decoded), most_draws}));
+  batches.in_order();
+  std::map<std::pair<int, int>, std::unique_ptr<Outputs>> steps;  // by data and draws
+  const auto step_for = [&](int rows, int draws) -> Outputs& {
+    auto& slot = steps[{rows, draws}];
+    if (!slot)
+      slot = make_outputs(batches.device(), [&](Outputs& out) {
+        Pass pass{.noise = evaluation_noise(batches, seed), .condition = batches.condition(rows)};
+        pass.noise.samples = draws;
+        const Tensor q = model.encode(batches.next(rows), pass.of_data());
+        out.first = model.decode(sample_posterior(q, pass.noise).z, pass);
+      });
+    return *slot;
+  };
+  std::vector<float> result;
+  each_part(batches, limit, std::max(1, decoded / chunk), [&](long first, int rows) {
+    std::vector<double> sums(std::size_t(rows * columns));
+    for (int from = 0; from < samples; from += chunk) {
+      const int draws = std::min(chunk, samples - from);
+      Outputs& out = step_for(rows, draws);
+      // The epoch is a counter of the noise: each chunk has draws of its own.
+      batches.progress().write({0, std::uint32_t(from / chunk), std::uint32_t(first)});
+      (*out.step)();
+      std::vector<Real> of_draws;
+      if (!log_totals.empty())
+        for (long i = 0; i < long(rows) * draws; ++i)
+          of_draws.push_back(log_totals[std::size_t(first + i / draws)]);
+      const std::vector<float> means = model.mean(out.first.read(), of_draws);
+      for (std::size_t i = 0; i < means.size(); ++i) {
+        const std::size_t row = i / std::size_t(columns);
+        sums[row / std::size_t(draws) * std::size_t(columns) + i % std::size_t(columns)] +=
+            means[i];
+      }
+    }
+    for (const double sum : sums) result.push_back(float(sum / samples));
+  });
+  return result;
+}
+
+}  // namespace
+
+std::vector<float> reconstruct(const Model& model, Batches& batches, long limit, int samples,
+                               std::uint64_t seed) {
+  if (samples > 0) return mean_over_posterior(model, batches, limit, samples, seed);
   Encoded latents = encode(model, batches, 0);
   if (limit > 0)
     latents.mean.resize(std::min(latents.mean.size(), std::size_t(limit) * latents.units));
@@ -235,6 +239,33 @@ std::vector<float> reconstruct(const Model& model, Batches& batches, long limit)
     given.resize(latents.mean.size() / std::size_t(latents.units) *
                  std::size_t(width_of(model.config().conditions)));
   return model.mean(decode(model, latents.mean, given), totals(model, batches, limit));
+}
+
+Dataset corrupted(const Dataset& data, const Corruption& how, std::uint64_t seed) {
+  Dataset spoilt = data;
+  spoilt.floats = data.values();
+  spoilt.type = Dataset::Type::f32, spoilt.scale = 1;
+  spoilt.bytes.clear(), spoilt.starts.clear(), spoilt.indices.clear();
+  constexpr std::uint32_t epoch = ~0u;
+  for (long r = 0; r < data.rows; ++r) {
+    const Noise::Row noise{std::uint32_t(r), std::uint32_t(Stream::corruption) << 24, epoch, seed};
+    float* const row = &spoilt.floats[std::size_t(r) * std::size_t(data.columns)];
+    for (int c = 0; c < data.columns; ++c) row[c] = float(how.value(Real(row[c]), noise, c));
+  }
+  return spoilt;
+}
+
+double squared_error(const Dataset& data, const std::vector<float>& other) {
+  const std::vector<float> x = data.values();
+  require(other.size() <= x.size() && other.size() % std::size_t(data.columns) == 0,
+          "squared_error: ", other.size(), " numbers beside ", x.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < other.size(); ++i) {
+    if (std::isnan(x[i])) continue;
+    const double off = double(x[i]) - (std::isnan(other[i]) ? 0 : double(other[i]));
+    sum += off * off;
+  }
+  return sum / (double(other.size()) / data.columns);
 }
 
 }  // namespace elbo

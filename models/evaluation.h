@@ -35,7 +35,16 @@ std::vector<double> kl_per_unit(const Encoded&);
 /// Errors: not whole rows; nothing given to a conditional model.
 std::vector<Real> decode(const Model&, const std::vector<float>& z,
                          const std::vector<float>& given = {});
-/// E[x] of the decoder at the posterior's mean  →  [N,C].
-std::vector<float> reconstruct(const Model&, Batches&, long limit = 0);
+/// E[x] of the decoder at the posterior's mean, or over `samples` draws of the posterior  →  [N,C].
+/// Errors: samples of a model that has no posterior.
+std::vector<float> reconstruct(const Model&, Batches&, long limit = 0, int samples = 0,
+                               std::uint64_t seed = 0);
+
+/// The data as corrupt() spoils them, by counters that no training reaches; as floats, NaN where
+/// something is missing.
+Dataset corrupted(const Dataset&, const Corruption&, std::uint64_t seed);
+
+/// The mean over data of Σ (x - x̂)² over what is there in x; a NaN in x̂ counts as 0.
+double squared_error(const Dataset& x, const std::vector<float>& other);
 
 }  // namespace elbo

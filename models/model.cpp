@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/scalar_law.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -45,17 +46,6 @@ std::variant<Vae, Autoencoder> make(const Device& device, const ModelConfig& con
   return Autoencoder(device, config, initialiser);
 }
 
-/// The uniform and normal numbers that a likelihood draws from, by Philox counters of their own.
-struct Draw {
-  std::uint64_t seed;
-  std::uint32_t datum, scalar, drawn = 0;
-  Philox next() {
-    return Philox::at(scalar, datum, std::uint32_t(Stream::observation) << 24, drawn++, seed);
-  }
-  Real uniform() { return next().uniform(0); }
-  Real normal() { return next().normal(0); }
-};
-
 }  // namespace
 
 Vae::Vae(const Device& device, const ModelConfig& config, Initialiser& initialiser) {
@@ -96,28 +86,14 @@ namespace {
 
 /// Calls f(law, parameters of scalar i) for every scalar of theta and collects what it returns.
 template <class F>
-std::vector<float> each_scalar(const ModelConfig& config, const Tensor& side_parameter,
-                               const std::vector<Real>& theta, F&& f) {
-  const Observation observed = observation(config);
-  const int heads = observed.heads;
-  const std::vector<Real> side = side_parameter ? side_parameter.read() : std::vector<Real>();
+std::vector<float> each_scalar(const Model& model, const std::vector<Real>& theta, F&& f) {
+  const ScalarLaw law(model);
+  const auto heads = std::size_t(law.heads()), columns = std::size_t(model.config().observed);
   std::vector<float> out(theta.size() / heads);
-  std::visit(
-      [&]<class Law>(const Law& law) {
-        for (std::size_t i = 0; i < out.size(); ++i) {
-          const std::size_t c = i % config.observed;
-          const Real* const given = &theta[i * heads];
-          if constexpr (Narrow<Law>) {
-            Vec<Law::parameters> p;
-            for (int k = 0; k < heads; ++k) p[k] = given[k];
-            if (heads < Law::parameters) p[Law::parameters - 1] = side[side.size() == 1 ? 0 : c];
-            out[i] = float(f(law, p, i / config.observed, c));
-          } else {
-            out[i] = float(f(law, given, i / config.observed, c));
-          }
-        }
-      },
-      observed.law);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = law(&theta[i * heads], int(i % columns), [&](const auto& of, const auto& p) {
+      return float(f(of, p, i / columns, i % columns));
+    });
   return out;
 }
 
@@ -153,14 +129,15 @@ std::vector<Real> Model::parameters_of(std::vector<Real> theta,
 
 std::vector<float> Model::mean(const std::vector<Real>& theta,
                                const std::vector<Real>& log_totals) const {
-  return each_scalar(config_, data().side, parameters_of(theta, log_totals),
+  return each_scalar(*this, parameters_of(theta, log_totals),
                      [](const auto& law, const auto& p, auto, auto) { return law.mean(p); });
 }
 
 std::vector<float> Model::draw(const std::vector<Real>& theta, std::uint64_t seed) const {
-  return each_scalar(config_, data().side, parameters_of(theta, {}),
+  return each_scalar(*this, parameters_of(theta, {}),
                      [&](const auto& law, const auto& p, auto row, auto c) {
-                       Draw draw{seed, std::uint32_t(row), std::uint32_t(c)};
+                       ObservationNoise draw{
+                           .seed = seed, .datum = std::uint32_t(row), .scalar = std::uint32_t(c)};
                        return law.sample(p, draw);
                      });
 }
@@ -170,8 +147,14 @@ float Model::brightness() const {
 }
 
 Dataset Model::taken(Dataset data) const {
-  if (takes_levels(config_)) data.scale = 1;
+  data = seen(std::move(data));
   check_data(data);
+  return data;
+}
+
+Dataset Model::seen(Dataset data) const {
+  if (takes_levels(config_)) data.scale = 1;
+  check_input(data);
   give(data, config_.conditions);
   return data;
 }
@@ -181,12 +164,16 @@ std::vector<std::string> Model::parameter_names() const {
   return {observed.names.begin(), observed.names.begin() + observed.heads};
 }
 
-void Model::check_data(const Dataset& data) const {
+void Model::check_input(const Dataset& data) const {
   require(data.columns == config_.observed, data.source, ": has ", data.columns,
           " columns, the model expects ", config_.observed);
   require(data.missing() == 0 || encoder_input(config_), data.source, ": has ", data.missing(),
           " missing entries, but the model's encoder takes its input plain; train with --input "
           "masked");
+}
+
+void Model::check_data(const Dataset& data) const {
+  check_input(data);
   const auto check = [&](const auto& law) {
     const auto require_valid = [&](long r, int c, float x) {
       require(std::isnan(x) || law.valid(Real(x)), data.source, ": row ", r, ", column ", c, ": ",

@@ -40,9 +40,12 @@ class Model {
   /// The data as the likelihood takes them: of grey images the levels, where it is one of levels.
   /// Errors: those of check_data.
   Dataset taken(Dataset) const;
-  /// Errors: a value outside the likelihood's support, naming row and column; another number of
-  /// columns; missing entries that the encoder has no place for.
+  /// The same for the encoder alone, which reads any numbers.  Errors: those of check_input.
+  Dataset seen(Dataset) const;
+  /// Errors: those of check_input; a value outside the likelihood's support, naming row and column.
   void check_data(const Dataset&) const;
+  /// Errors: another number of columns; missing entries that the encoder has no place for.
+  void check_input(const Dataset&) const;
 
  private:
   Device device_;

@@ -9,7 +9,7 @@ import json
 import math
 import random
 
-from claims import claim, end, start
+from claims import Claims
 
 EIGENVALUES, VARIANCE = [4, 2, 1, 0.5, 0.25], 0.3
 
@@ -47,10 +47,10 @@ def level_of(value, index):
     return low
 
 
-elbo, data = start(__doc__)
-with open(elbo.folder / "known.csv", "w") as out:
+claims = Claims()
+with open(claims.path("known.csv"), "w") as out:
     out.write("".join(",".join(f"{x:.9g}" for x in row) + "\n" for row in known_spectrum(1000)))
-LINEAR = ["known.csv", "--hidden", "none", "--latent", 5, "--likelihood", "gaussian", "--sigma",
+LINEAR = [claims.path("known.csv"), "--hidden", "none", "--latent", 5, "--likelihood", "gaussian", "--sigma",
           f"fixed:{math.sqrt(VARIANCE):.9g}", "--batch", 250, "--lr", 0.02, "--lr-schedule",
           "cosine", "--epochs", 1500]
 CONSTANT = len(EIGENVALUES) / 2 * math.log(2 * math.pi * VARIANCE)
@@ -58,14 +58,15 @@ CONSTANT = len(EIGENVALUES) / 2 * math.log(2 * math.pi * VARIANCE)
 
 def trained(*words):
     """The rate, squared error and beta that a training ends with."""
-    elbo("train", *LINEAR, *words, "--out", "run", "--force")
-    last = elbo.last_metrics("run")
+    claims.elbo("train", *LINEAR, *words, "--out", claims.path("run"), "--force")
+    with open(claims.path("run/metrics.jsonl")) as metrics:
+        last = json.loads(metrics.readlines()[-1])
     return last["kl"], 2 * VARIANCE * (-last["log_likelihood"] - CONSTANT), last["beta"]
 
 
 def within(name, got, known, share):
-    claim(name, f"{got:.4f}, exactly {known:.4f}", f"within {100 * share:g} %",
-          abs(got - known) <= share * known)
+    claims.claim(name, f"{got:.4f}, exactly {known:.4f}", f"within {100 * share:g} %",
+                 abs(got - known) <= share * known)
 
 
 for beta in [0.5, 1, 2, 4, 8]:
@@ -82,18 +83,19 @@ for squares in [1.5, 2.5, 4]:
            1 / (2 * level), 0.02)
     within(f"squared error {squares}: rate", rate, filled(level)[0], 0.02)
 
-elbo("sweep", data / "mnist/train-images-idx3-ubyte.gz", "--betas", "0.7,1,1.4,2,2.8", "--epochs", 8,
-     "--lr-schedule", "cosine", "--out", "sweep")
-sweep = json.loads((elbo.folder / "sweep/sweep.json").read_text())
+claims.elbo("sweep", f"{claims.data}/mnist/train-images-idx3-ubyte.gz", "--betas", "0.7,1,1.4,2,2.8",
+            "--epochs", 8, "--lr-schedule", "cosine", "--out", claims.path("sweep"))
+with open(claims.path("sweep/sweep.json")) as file:
+    sweep = json.load(file)
 points = sweep["points"]
 for between in sweep["between"]:
-    claim(f"MNIST: -dD/dR at beta {between['beta']:.3f}", f"{between['slope']:.3f}", "within 10 %",
-          abs(between["slope"] / between["beta"] - 1) <= 0.1)
+    claims.claim(f"MNIST: -dD/dR at beta {between['beta']:.3f}", f"{between['slope']:.3f}", "within 10 %",
+                 abs(between["slope"] / between["beta"] - 1) <= 0.1)
 pairs = list(zip(points, points[1:]))
-claim("MNIST: R falls and D rises with beta", " ".join(f"{p['rate']:.1f}/{p['distortion']:.1f}"
-                                                       for p in points), "yes",
-      all(a["rate"] > b["rate"] and a["distortion"] < b["distortion"] for a, b in pairs))
+claims.claim("MNIST: R falls and D rises with beta", " ".join(f"{p['rate']:.1f}/{p['distortion']:.1f}"
+                                                              for p in points), "yes",
+             all(a["rate"] > b["rate"] and a["distortion"] < b["distortion"] for a, b in pairs))
 slopes = [between["slope"] for between in sweep["between"]]
-claim("MNIST: the curve is convex", " ".join(f"{s:.3f}" for s in slopes), "slopes that rise",
-      slopes == sorted(slopes))
-end()
+claims.claim("MNIST: the curve is convex", " ".join(f"{s:.3f}" for s in slopes), "slopes that rise",
+             slopes == sorted(slopes))
+claims.finish()

@@ -49,6 +49,7 @@ enum class Stream : std::uint32_t {
   prior,
   dropout,
   corruption,
+  resampling,
   first_free,
 };
 

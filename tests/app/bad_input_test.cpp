@@ -47,6 +47,9 @@ class BadInput : public testing::TestWithParam<Case> {
     const std::vector<float> wide(2 * 5), unknown{0, NAN};
     write_npy(*folder / "unknown.npy", 1, 2, unknown.data());
     write_npy(*folder / "wide.npy", 2, 5, wide.data());
+    std::vector<float> gaps(784);
+    gaps[3] = NAN;
+    write_npy(*folder / "gaps.npy", 1, 784, gaps.data());
     folder->with("key.toml", "epoks = 3\n");
     folder->with("value.toml", "epochs = \"three\"\n");
     folder->with("broken.toml", "epochs = \n");
@@ -185,6 +188,26 @@ std::vector<Case> cases() {
       {"batch_larger_than_the_data", {"bench", "--case", "7", "--batch", "9000"}, 1, "8192"},
       {"bf16_on_the_cpu", {"bench", "--device", "cpu", "--precision", "bf16"}, 1, "fp32 only"},
       {"result_nowhere", {"bench", "--json", "no/such/x.json"}, 1, "no/such"},
+      {"missing_entries_for_a_plain_encoder",
+       {"impute", "r", "gaps.npy", "--out", "x.npy"},
+       1,
+       "gaps.npy: has 1 missing entries, but the model's encoder takes its input plain"},
+      {"imputation_of_other_columns", {"impute", "r", "wide.npy", "--out", "x.npy"}, 1, "wide.npy"},
+      {"imputation_to_a_picture", {"impute", "r", digits, "--out", "x.png"}, 2, "x.png"},
+      {"interval_of_everything",
+       {"impute", "r", digits, "--out", "x.npy", "--interval", "1"},
+       2,
+       "'1' is no probability"},
+      {"restoration_of_other_columns", {"restore", "r", "wide.npy", "--out", "x.npy"}, 1, "wide"},
+      {"restoration_to_no_format", {"restore", "r", digits, "--out", "x.bmp"}, 2, "x.bmp"},
+      {"unknown_corruption",
+       {"restore", "r", digits, "--out", "x.npy", "--corrupt", "pepper:0.1"},
+       2,
+       "pepper:0.1"},
+      {"mask_for_a_plain_encoder",
+       {"restore", "r", digits, "--out", "x.npy", "--corrupt", "mask:0.1"},
+       1,
+       "takes its input plain"},
       {"output_nowhere", {"sample", "r", "-n", "1", "--out", "no/such/x.npy"}, 1, "no/such"},
   };
 }

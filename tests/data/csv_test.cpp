@@ -180,6 +180,34 @@ TEST_F(Csv, LongAndUnprintableCellsAreShownShortAndPrintable) {
   EXPECT_EQ(error_of_reading("1\n\x01\x1b[31m\n"), "x.csv:2:1: \"\\x01\\x1b[31m\" is not a number");
 }
 
+TEST_F(Csv, ThatIsWrittenIsReadBackToTheSameBitsAndNames) {
+  const Floats values{0.1f, 1e-45f, -3.4028235e38f, 16777217.f, NAN, -0.f, 1.f / 3, 2e20f};
+  const Names columns{"plain", "with, comma", "a \"quote\"", " spaced "}, rows{"one;", "t\two"};
+  for (const char* name : {"x.csv", "x.tsv"})
+    for (const Names& names : {rows, Names{}}) {
+      write_csv(folder / name, columns, names, 2, 4, values.data());
+      const Dataset back = read_dataset(folder / name);
+      EXPECT_EQ(back.column_names, columns);
+      EXPECT_EQ(back.row_names, names);
+      ASSERT_EQ(back.floats.size(), values.size());
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (std::isnan(values[i])) EXPECT_TRUE(std::isnan(back.floats[i]));
+        else EXPECT_EQ(back.floats[i], values[i]) << i;
+    }
+  write_csv(folder / "bare.csv", {}, {}, 4, 1, Floats{1, NAN, 2.5f, 3}.data());
+  EXPECT_EQ(content_of(folder / "bare.csv"), "1\nNaN\n2.5\n3\n");
+}
+
+TEST_F(Csv, IsNotWrittenWithNamesOfAnotherNumber) {
+  const Floats values{1, 2};
+  const std::string path = folder / "x.csv";
+  EXPECT_EQ(folder.relative(error_of([&] { write_csv(path, {"a"}, {}, 1, 2, values.data()); })),
+            "x.csv: 1 names for 2 columns");
+  EXPECT_EQ(folder.relative(error_of([&] { write_csv(path, {}, {"a"}, 2, 1, values.data()); })),
+            "x.csv: 1 names for 2 rows");
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
 TEST(TablesFromElsewhere, AreReadWithTheirPublishedShapes) {
   const char* folder = std::getenv("ELBO_DATA");
   if (folder == nullptr) GTEST_SKIP() << "ELBO_DATA does not name the folder of the data sets";
