@@ -55,12 +55,6 @@ std::optional<std::size_t> size_of(const std::string& text) {
   return std::size_t(value);
 }
 
-/// A file's name that holds wherever a later command is run.
-std::string lasting(const std::string& data) {
-  std::error_code none;
-  return fs::exists(data, none) ? fs::absolute(data, none).lexically_normal().string() : data;
-}
-
 /// Sets every option of the file that nothing before it has set.
 void apply_config(CLI::App* command, const std::string& path) {
   for (const auto& [key, value] : read_config(path)) {
@@ -93,7 +87,7 @@ void apply_scvi(CLI::App* command) {
 }
 
 std::string default_out(const std::string& data) {
-  fs::path path = fs::absolute(data).lexically_normal();
+  fs::path path = fs::absolute(file_of(data)).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   std::error_code none;
   std::string name = data.starts_with("builtin:")   ? data.substr(8)

@@ -7,9 +7,10 @@ find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(tomlplusplus 3.3 QUIET)
-if(ELBO_DOUBLE OR ELBO_TESTS)
-  find_package(Eigen3 3.4 REQUIRED)
-endif()
+find_package(Eigen3 3.4 REQUIRED)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)  # its CMake package wants its tools too
 if(NOT ELBO_DOUBLE)
   # Debian's CMake package of oneDNN also wants OpenCL; the library does not.
   find_library(ELBO_DNNL dnnl REQUIRED)

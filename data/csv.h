@@ -1,8 +1,12 @@
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "data/dataset.h"
 #include "data/input_file.h"
+#include "data/options.h"
 
 namespace elbo {
 
@@ -15,11 +19,28 @@ namespace elbo {
 /// Cells: a decimal point, spaces around are skipped; "quoted" cells may hold the delimiter and ""
 /// but no line break.  Missing values become NaN: an empty cell, ?, NA, N/A, NaN, null or None, in
 /// any case; in a table of one column an empty cell is a blank line.  Lines end in LF or CRLF;
-/// blank lines are skipped. Errors: `file:line:column: ...` (from 1; column counts cells) for a
+/// blank lines are skipped.
+/// Keys (dataset.h): drop and labels name a column by its header or its number (from 1, all cells
+/// counted), whose cells may be text; a first column that they name does not name the rows.
+/// Errors: `file:line:column: ...` (from 1; column counts cells) for a
 /// cell that is not a number, infinite or too large for float32; `file:line: ...` for a line of
 /// another length.
 Dataset read_csv(const std::string& path);
-Dataset parse_csv(const std::string& source, Bytes content);
+Dataset parse_csv(const std::string& source, Bytes content, const Options& = {});
+
+/// A table whose cells are any text.
+struct TextTable {
+  std::vector<std::string> names;  // the header; a first one that it leaves out is empty
+  std::vector<std::vector<std::string>> columns;
+};
+/// Errors: as above; fewer than two lines.
+TextTable read_text_table(const std::string& path);
+
+/// The number that the whole of a cell is, which may be infinite or NaN; nothing if it is none.
+std::optional<long double> number_of_cell(std::string_view cell);
+
+/// Whether a cell says that its value is not known.
+bool is_missing_cell(std::string_view cell);
 
 /// Writes float32 [rows, columns] as text that read_csv reads back to the same bits, all or nothing
 /// (atomic_file.h): tabs between cells where the path ends in .tsv, else commas; NaN for a missing

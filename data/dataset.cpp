@@ -133,6 +133,48 @@ Dataset Dataset::select(const std::vector<long>& kept) const {
     part.annotations.push_back({a.name, a.levels, pick(a.values, kept)});
   part.column_names = column_names;
   part.row_names = pick(row_names, kept);
+  part.alphabet = alphabet;
+  return part;
+}
+
+Dataset Dataset::select_columns(const std::vector<int>& kept) const {
+  std::vector<int> place(std::size_t(columns), -1);  // in the new order
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    require(kept[i] >= 0 && kept[i] < columns, source, ": column ", kept[i],
+            " selected, but there are ", columns, " columns");
+    require(place[std::size_t(kept[i])] < 0, source, ": column ", kept[i], " selected twice");
+    place[std::size_t(kept[i])] = int(i);
+  }
+  Dataset part;
+  part.source = source, part.type = type, part.scale = scale;
+  part.rows = rows, part.columns = int(kept.size());
+  part.given = given, part.given_columns = given_columns;
+  part.labels = labels, part.annotations = annotations;
+  part.row_names = row_names, part.alphabet = alphabet;
+  if (!column_names.empty())
+    for (const int c : kept) part.column_names.push_back(column_names[std::size_t(c)]);
+  if (type == Type::csr) {
+    part.starts.push_back(0);
+    std::vector<std::pair<std::uint32_t, float>> row;
+    for (long r = 0; r < rows; ++r) {
+      row.clear();
+      for (std::uint64_t i = starts[std::size_t(r)]; i < starts[std::size_t(r) + 1]; ++i)
+        if (const int to = place[indices[i]]; to >= 0) row.emplace_back(to, floats[i]);
+      std::sort(row.begin(), row.end(),
+                [](const auto& a, const auto& b) { return a.first < b.first; });
+      for (const auto& [column, value] : row)
+        part.indices.push_back(column), part.floats.push_back(value);
+      part.starts.push_back(part.indices.size());
+    }
+    return part;
+  }
+  const auto gather = [&](const auto& from, auto& to) {
+    if (from.empty()) return;
+    to.reserve(std::size_t(rows) * kept.size());
+    for (long r = 0; r < rows; ++r)
+      for (const int c : kept) to.push_back(from[std::size_t(r) * std::size_t(columns) + c]);
+  };
+  gather(bytes, part.bytes), gather(floats, part.floats);
   return part;
 }
 

@@ -35,6 +35,7 @@ struct Dataset {
   std::vector<int> labels;  // this and the names: empty when unknown
   std::vector<Annotation> annotations;
   std::vector<std::string> column_names, row_names;
+  std::string alphabet;  // of sequences: value c stands for its letter c; else empty
 
   float value(long row, int column) const;
   /// Calls f(column, value) for what a row lists: all its values, or, of csr, all that are not 0.
@@ -63,6 +64,9 @@ struct Dataset {
   Dataset slice(long first, long count) const;
   /// The given rows in the given order; a row may come twice.
   Dataset select(const std::vector<long>& rows) const;
+  /// All rows, with the given columns in the given order; images are no longer such.
+  /// Errors: no such column, or twice the same.
+  Dataset select_columns(const std::vector<int>& columns) const;
 };
 
 /// Errors: of csr, lists that are not as Dataset says, naming the row.
@@ -88,13 +92,35 @@ Split split(const Dataset&, double fraction, std::uint64_t seed);
 /// Reads a file, or makes a built-in data set.
 ///
 ///     builtin:digits[?n=2000&seed=3]    digits.h
-///     NAME.csv NAME.tsv NAME.txt        csv.h
-///     NAME.npy                          npy.h
+///     NAME.csv NAME.tsv NAME.txt        csv.h (FASTA where a .txt begins with >)
+///     NAME.npy NAME.npz                 npy.h, npz.h
 ///     NAME-ubyte, NAME.idx              idx.h
 ///     NAME.mtx, FOLDER with matrix.mtx  matrix_market.h
+///     NAME.h5ad                         h5ad.h
+///     NAME.h5                           ten_x.h
+///     NAME.fa .fasta .fna .faa          fasta.h
+///     FOLDER with PNG                   pictures.h
 ///
-/// Each may be compressed by gzip.  A file of another name is known by its first bytes.
+/// Each but .npz and HDF5 may be compressed by gzip.  A file of another name is known by its first
+/// bytes.
+/// FILE?key=value&key=value says more (options.h); the keys of a format stand in its header, and
+/// these, which are followed in this order, serve all files:
+///
+///     annotations=PATH    a table of what is known of the rows (annotations.h)
+///     labels=NAME         an annotation (of CSV: a column) that gives the labels
+///     only=NAME:LEVEL     the rows of which annotation NAME is LEVEL
+///     drop=NAME,NAME      without these columns, by name or number (from 1)
+///     columns=PATH        the columns that a file names, one a line, in its order
+///     missing=skip        of them, those that are there
+///
+/// Paths are relative to the working directory.  A file whose own name holds a ? opens as well.
 /// Errors: one line, `file: what was found, what was expected`.
 Dataset read_dataset(const std::string& what);
+
+/// `what` with absolute paths, so that it holds wherever it is read; what is no file stays.
+std::string lasting(const std::string& what);
+
+/// The file that `what` names, without what follows it.
+std::string file_of(const std::string& what);
 
 }  // namespace elbo

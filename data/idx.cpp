@@ -61,7 +61,8 @@ std::string labels_of(std::string path) {
 
 Dataset read_idx(const std::string& path) { return parse_idx(path, read_file(path)); }
 
-Dataset parse_idx(const std::string& source, Bytes content) {
+Dataset parse_idx(const std::string& source, Bytes content, const Options& options) {
+  options.require_known({});
   const std::vector<long> shape = take_shape(source, content);
   require(shape.size() > 1, source, ": is 1-D (labels), expected 3-D images or a 2-D table");
   const bool images = shape.size() == 3;

@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "data/input_file.h"
+#include "data/options.h"
 
 namespace elbo {
 
@@ -17,7 +18,7 @@ namespace elbo {
 /// labels of another number.
 /// Source: Y. LeCun, C. Cortes, "The MNIST database of handwritten digits".
 Dataset read_idx(const std::string& path);
-Dataset parse_idx(const std::string& source, Bytes content);
+Dataset parse_idx(const std::string& source, Bytes content, const Options& = {});
 
 /// A 1-D file of labels.
 std::vector<int> read_idx_labels(const std::string& path);

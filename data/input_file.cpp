@@ -30,16 +30,17 @@ class OpenFile {
   int number_;
 };
 
-Bytes read_raw(const std::string& path) {
+/// All that a file holds, or its beginning.
+Bytes read_raw(const std::string& path, std::size_t most = std::size_t(-1)) {
   const OpenFile file(path);
   struct stat status{};
   require(fstat(file.number(), &status) == 0, path, ": ", std::strerror(errno));
   require(!S_ISDIR(status.st_mode), path, ": is a directory, expected a file");
 
   // One byte more than the file has, so that its end is seen without growing; pipes say 0.
-  Bytes content(std::size_t(std::max<off_t>(status.st_size, 0)) + 1);
+  Bytes content(std::min(std::size_t(std::max<off_t>(status.st_size, 0)) + 1, most));
   std::size_t size = 0;
-  while (true) {
+  while (size < most) {
     if (size == content.size()) content.resize(2 * size + (1 << 16));
     const ssize_t got = read(file.number(), content.data() + size, content.size() - size);
     if (got < 0 && errno == EINTR) continue;
@@ -48,6 +49,7 @@ Bytes read_raw(const std::string& path) {
     size += std::size_t(got);
   }
   content.resize(size);
+  require(!content.empty(), path, ": is empty, expected data");
   return content;
 }
 
@@ -112,7 +114,6 @@ class Inflater {
 
 Bytes read_file(const std::string& path) {
   Bytes content = read_raw(path);
-  require(!content.empty(), path, ": is empty, expected data");
   if (is_gzip(content.data(), content.size())) {
     content = Inflater(path).unpack(content);
     require(!content.empty(), path, ": is empty when unpacked, expected data");
@@ -122,6 +123,8 @@ Bytes read_file(const std::string& path) {
   }
   return content;
 }
+
+Bytes first_bytes(const std::string& path, std::size_t count) { return read_raw(path, count); }
 
 std::string hex(const Bytes& bytes, std::size_t count) {
   std::string text;

@@ -14,6 +14,10 @@ using Bytes = std::vector<std::uint8_t>;
 /// a name in .gz whose content is not gzip.
 Bytes read_file(const std::string& path);
 
+/// How a file begins, packed or not: at most `count` bytes.
+/// Errors: no such file, a directory, not readable, empty.
+Bytes first_bytes(const std::string& path, std::size_t count);
+
 /// `text` between marks as an error message can show it: on one line, control characters as \x0a,
 /// cut at 40 characters.
 std::string quoted(std::string_view text, char mark = '"');

@@ -1,7 +1,5 @@
 #include "data/matrix_market.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -12,6 +10,7 @@
 #include <numeric>
 
 #include "data/lines.h"
+#include "data/lists.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -82,13 +81,15 @@ class MatrixMarketParser {
             ", at most 2^31 - 1 columns and 2^63 bytes are handled");
     data_.source = source_;
     data_.columns = int(columns_);
-    require_memory(std::min(dense_bytes(1), csr_bytes(double(entries_))));
+    // A short file may announce any size.
+    const double cells_bytes = double(data_.rows) * double(columns_),
+                 list_bytes = 8 * (double(data_.rows) + 1 + double(entries_));
+    require_memory(source_, data_.rows, columns_, std::min(cells_bytes, list_bytes));
     long read = 0;
     for (; const auto line = lines_.next(); ++read) parse_entry(*line, read);
     require(read == entries_, source_, ": truncated: ", read, " entries, line ", size_line_,
             " says ", entries_);
-    join_entries();
-    store();
+    store(data_, lists());
     return std::move(data_);
   }
 
@@ -182,64 +183,19 @@ class MatrixMarketParser {
     return is_whole;
   }
 
-  /// Sorts the entries, sums those of one place and drops zeros.
-  void join_entries() {
-    const auto before = [](const Entry& a, const Entry& b) {
-      return std::pair(a.row, a.column) < std::pair(b.row, b.column);
-    };
-    if (!std::is_sorted(found_.begin(), found_.end(), before))
-      std::stable_sort(found_.begin(), found_.end(), before);
-    auto kept = found_.begin();
-    for (auto at = found_.begin(); at != found_.end();) {
-      Entry entry = *at;
-      double sum = entry.value;
-      while (++at != found_.end() && !before(entry, *at)) sum += at->value;
-      entry.value = float(sum);
-      if (entry.value != 0) *kept++ = entry;
-    }
-    found_.erase(kept, found_.end());
-  }
-
-  void store() {
-    const bool bytes = std::all_of(found_.begin(), found_.end(), [](const Entry& e) {
-      return e.value >= 0 && e.value <= 255 && e.value == std::floor(e.value);
-    });
-    const double dense = dense_bytes(bytes ? 1 : sizeof(float)),
-                 csr = csr_bytes(double(found_.size()));
-    require_memory(std::min(dense, csr));
-    data_.type = csr < dense ? Dataset::Type::csr : bytes ? Dataset::Type::u8 : Dataset::Type::f32;
-    if (data_.type == Dataset::Type::csr) return store_lists();
-    const auto all = std::size_t(data_.rows * columns_);
-    if (bytes) data_.bytes.resize(all);
-    else data_.floats.resize(all);
+  /// Each row's entries behind one another.
+  Lists lists() const {
+    Lists lists;
+    lists.starts.assign(std::size_t(data_.rows) + 1, 0);
+    for (const Entry& e : found_) ++lists.starts[std::size_t(e.row) + 1];
+    std::partial_sum(lists.starts.begin(), lists.starts.end(), lists.starts.begin());
+    lists.columns.resize(found_.size()), lists.values.resize(found_.size());
+    std::vector<std::uint64_t> next(lists.starts.begin(), lists.starts.end() - 1);
     for (const Entry& e : found_) {
-      const auto at = std::size_t(e.row * columns_ + e.column);
-      if (bytes) data_.bytes[at] = std::uint8_t(e.value);
-      else data_.floats[at] = e.value;
+      const std::uint64_t to = next[std::size_t(e.row)]++;
+      lists.columns[to] = e.column, lists.values[to] = e.value;
     }
-  }
-
-  void store_lists() {
-    data_.starts.resize(std::size_t(data_.rows) + 1);
-    data_.indices.reserve(found_.size()), data_.floats.reserve(found_.size());
-    for (const Entry& e : found_) {
-      ++data_.starts[std::size_t(e.row) + 1];
-      data_.indices.push_back(e.column), data_.floats.push_back(e.value);
-    }
-    std::partial_sum(data_.starts.begin(), data_.starts.end(), data_.starts.begin());
-  }
-
-  double dense_bytes(double each) const { return double(data_.rows) * double(columns_) * each; }
-  double csr_bytes(double entries) const {
-    return double(data_.rows + 1) * sizeof(std::uint64_t) +
-           entries * (sizeof(std::uint32_t) + sizeof(float));
-  }
-
-  /// A short file may announce any size.
-  void require_memory(double needed) const {
-    const double there = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-    require(needed <= there, source_, ": ", data_.rows, " x ", columns_, " values take ",
-            std::ceil(needed / 1e9), " GB, this machine has ", std::floor(there / 1e9), " GB");
+    return lists;
   }
 
   struct Entry {
@@ -260,7 +216,8 @@ class MatrixMarketParser {
 
 }  // namespace
 
-Dataset parse_matrix_market(const std::string& source, Bytes content) {
+Dataset parse_matrix_market(const std::string& source, Bytes content, const Options& options) {
+  options.require_known({});
   return MatrixMarketParser(source, text_of(content)).parse(false);
 }
 

@@ -3,6 +3,7 @@
 
 #include "data/dataset.h"
 #include "data/input_file.h"
+#include "data/options.h"
 
 namespace elbo {
 
@@ -21,7 +22,7 @@ namespace elbo {
 /// entry, more entries than announced, a number too large for float32; `file: ...` for fewer, and
 /// for a matrix that is larger than the machine's memory either way.
 /// Source: Boisvert, Pozo, Remington, The Matrix Market Exchange Formats (NISTIR 5935, 1996).
-Dataset parse_matrix_market(const std::string& source, Bytes content);
+Dataset parse_matrix_market(const std::string& source, Bytes content, const Options& = {});
 
 /// Reads matrix.mtx or matrix.mtx.gz of a folder as genes x cells, whether named or not.
 /// Errors: those above; neither file is there; names that are there, but not as many as needed.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "data/atomic_file.h"
 #include "runtime/error.h"
@@ -108,11 +109,62 @@ std::vector<float> to_floats(const std::string& source, const std::uint8_t* from
   return floats;
 }
 
+void unpack(Dataset& data, long bits) {
+  require(data.type == Dataset::Type::u8 && data.image_height == 0, data.source,
+          ": bits are of a table of bytes, this is another array");
+  require(bits > 8L * (data.columns - 1) && bits <= 8L * data.columns, data.source, ": bits=", bits,
+          ", but its rows of ", data.columns, " bytes have ", 8L * data.columns, " bits");
+  Bytes unpacked;
+  unpacked.reserve(std::size_t(data.rows * bits));
+  for (long r = 0; r < data.rows; ++r)
+    for (long i = 0; i < bits; ++i)
+      unpacked.push_back(data.bytes[std::size_t(r * data.columns + i / 8)] >> (7 - i % 8) & 1);
+  data.bytes = std::move(unpacked);
+  data.columns = int(bits);
+}
+
 }  // namespace
 
 Dataset read_npy(const std::string& path) { return parse_npy(path, read_file(path)); }
 
-Dataset parse_npy(const std::string& source, Bytes content) {
+NpyShape npy_shape(const std::string& source, const Bytes& content) {
+  Header header = parse_header(source, content);
+  return {std::move(header.dtype), std::move(header.shape)};
+}
+
+std::vector<int> parse_npy_labels(const std::string& source, const Bytes& content) {
+  const Header header = parse_header(source, content);
+  require(header.shape.size() == 1, source, ": is ", header.shape.size(),
+          "-D, expected 1-D labels");
+  const std::uint8_t* const from = content.data() + header.size;
+  const std::size_t found = content.size() - header.size;
+  const auto read = [&]<class Stored>(Stored) {
+    require(found % sizeof(Stored) == 0 && found / sizeof(Stored) == std::size_t(header.shape[0]),
+            source, ": header says ", header.shape[0], " x ", header.dtype, ", file has ", found,
+            " bytes");
+    std::vector<int> labels(std::size_t(header.shape[0]));
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      Stored stored;
+      std::memcpy(&stored, from + i * sizeof stored, sizeof stored);
+      require(std::in_range<int>(stored), source, ": label ", i, " is ", stored,
+              ", expected 32 bits");
+      labels[i] = int(stored);
+    }
+    return labels;
+  };
+  const std::string& type = header.dtype;
+  if (type == "|b1" || type == "|u1") return read(std::uint8_t());
+  if (type == "|i1") return read(std::int8_t());
+  if (type == "<i2") return read(std::int16_t());
+  if (type == "<u2") return read(std::uint16_t());
+  if (type == "<i4") return read(std::int32_t());
+  if (type == "<u4") return read(std::uint32_t());
+  if (type == "<i8") return read(std::int64_t());
+  fail(source, ": dtype ", quoted(type, '\''), ", expected whole numbers as labels");
+}
+
+Dataset parse_npy(const std::string& source, Bytes content, const Options& options) {
+  options.require_known({"bits"});
   const Header header = parse_header(source, content);
   const std::string& dtype = header.dtype;
   const bool byte = dtype == "|u1" || dtype == "|b1";
@@ -166,6 +218,7 @@ Dataset parse_npy(const std::string& source, Bytes content) {
   } else {
     data.floats = to_floats<std::int64_t>(source, numbers, rows, columns);
   }
+  if (const long bits = options.whole("bits", 1, 0)) unpack(data, bits);
   return data;
 }
 

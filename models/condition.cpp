@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 #include <sstream>
 
+#include "data/annotations.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -23,24 +23,6 @@ std::vector<std::string> parts(const std::string& text) {
   std::istringstream stream(text);
   for (std::string part; std::getline(stream, part, ',');) all.push_back(part);
   return all;
-}
-
-/// Labels serve as an annotation of that name.
-Annotation annotation_named(const Dataset& data, const std::string& name) {
-  for (const Annotation& a : data.annotations)
-    if (a.name == name) return a;
-  if (name == "label" && !data.labels.empty()) {
-    Annotation labels{.name = name, .levels = {}, .values = {}};
-    const std::set<int> distinct(data.labels.begin(), data.labels.end());
-    for (const int label : distinct) labels.levels.push_back(std::to_string(label));
-    for (const int label : data.labels)
-      labels.values.push_back(float(std::distance(distinct.begin(), distinct.find(label))));
-    return labels;
-  }
-  std::vector<std::string> known;
-  for (const Annotation& a : data.annotations) known.push_back(a.name);
-  if (!data.labels.empty()) known.push_back("label");
-  fail(data.source, ": has no annotation '", name, "'; it has ", listed(known));
 }
 
 }  // namespace

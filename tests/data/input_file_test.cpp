@@ -65,8 +65,9 @@ TEST_F(InputFile, ThatDoesNotExistIsNamed) {
 
 TEST_F(InputFile, ThatIsAFolderIsNamed) {
   std::filesystem::create_directory(folder / "dir");
-  EXPECT_EQ(error_of_reading("dir"),
-            "dir: is a directory without matrix.mtx or matrix.mtx.gz, expected a file");
+  EXPECT_EQ(
+      error_of_reading("dir"),
+      "dir: is a directory without matrix.mtx or matrix.mtx.gz and without .png, expected a file");
 }
 
 TEST_F(InputFile, BelowAFileIsAnError) {
@@ -111,7 +112,7 @@ TEST_F(InputFile, OfUnknownFormatIsAnErrorThatListsTheKnownOnes) {
   folder.with("x.jpeg", "\xff\xd8\xff\xe0jfif");
   EXPECT_EQ(error_of_reading("x.jpeg"),
             "x.jpeg: unknown format: begins with ff d8 ff e0, expected a name in .csv .tsv .txt "
-            ".npy .idx .mtx or -ubyte (or with .gz)");
+            ".npy .npz .idx .mtx .h5ad .h5 .fa .fasta or -ubyte (or with .gz)");
 }
 
 TEST_F(InputFile, FormatIsKnownByItsFirstBytesWhereTheNameDoesNotTell) {

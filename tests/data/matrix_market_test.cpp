@@ -199,7 +199,8 @@ TEST_F(MatrixMarket, OfAFolderWithNamesThatDoNotFitIsAnError) {
     std::filesystem::create_directory(folder / "empty");
     read_dataset(folder / "empty");
   })),
-            "empty: is a directory without matrix.mtx or matrix.mtx.gz, expected a file");
+            "empty: is a directory without matrix.mtx or matrix.mtx.gz and without .png, expected "
+            "a file");
 }
 
 namespace {
