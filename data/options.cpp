@@ -73,12 +73,15 @@ bool Options::yes(std::string_view key) const {
 }
 
 void Options::require_known(std::initializer_list<std::string_view> keys) const {
+  constexpr std::string_view general[] = {"annotations", "labels",  "only",
+                                          "drop",        "columns", "missing"};
+  std::vector<std::string_view> known(keys);
+  known.insert(known.end(), std::begin(general), std::end(general));
   for (const auto& [name, value] : given_) {
-    if (std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
-    std::string known;
-    for (const std::string_view key : keys) known += std::string(key) + ", ";
-    fail(source_, ": unknown key ", quoted(name), ", expected one of ", known,
-         "annotations, labels, only, drop, columns, missing");
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string all;
+    for (const std::string_view key : known) all += (all.empty() ? "" : ", ") + std::string(key);
+    fail(source_, ": unknown key ", quoted(name), ", expected one of ", all);
   }
 }
 

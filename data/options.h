@@ -24,7 +24,7 @@ class Options {
   /// Whether the value is 1; not given is not.  Errors: it is neither 0 nor 1.
   bool yes(std::string_view key) const;
 
-  /// Errors: another key than these, naming these.
+  /// Errors: another key than these and those that serve all files (dataset.h), naming them.
   void require_known(std::initializer_list<std::string_view>) const;
 
   /// Takes out those of these keys.

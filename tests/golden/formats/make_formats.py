@@ -49,6 +49,25 @@ with h5py.File(out / "lzf.h5ad", "w") as f:
     f["obs/_index"] = [f"c{i}" for i in range(6)]
     f["var/_index"] = [f"g{i}" for i in range(5)]
 
+# What anndata wrote before 0.8 and before 0.7: codes and their categories apart; tables of a compound type.
+codes = np.array([1, 0, -1, 0, 1, 0], dtype=np.int8)
+with h5py.File(out / "before_0_8.h5ad", "w") as f:
+    f["X"] = x
+    f["obs/_index"], f["var/_index"] = list(obs.index), list(var.index)
+    f["obs/__categories/line"], f["obs/line"], f["obs/age"] = ["A", "B"], codes, obs["age"].to_numpy()
+    f["obs/line"].attrs["categories"] = f["obs/__categories/line"].ref
+    f["obs"].attrs["_index"], f["obs"].attrs["column-order"] = "_index", ["line", "age"]
+    f["var"].attrs["_index"] = "_index"
+with h5py.File(out / "before_0_7.h5ad", "w") as f:
+    g, m = f.create_group("X"), sp.csr_matrix(x)
+    g["data"], g["indices"], g["indptr"] = m.data, m.indices, m.indptr
+    g.attrs["h5sparse_format"], g.attrs["h5sparse_shape"] = "csr", [6, 5]
+    rows = [(name.encode(), code, age) for name, code, age in zip(obs.index, codes, obs["age"])]
+    f["obs"] = np.array(rows, dtype=[("index", "S5"), ("line", "i1"), ("age", "f4")])
+    f["var"] = np.array([(name.encode(),) for name in var.index], dtype=[("index", "S5")])
+    f["obsm"] = np.zeros(6, dtype=[("X_pca", "f4", 2)])
+    f["uns/line_categories"] = np.array([b"A", b"B"])
+
 # Cell Ranger 3 and 2.
 stored = sp.csr_matrix(x.astype(np.int32))
 for name, group, names in (("ten_x_v3.h5", "matrix", "features/name"), ("ten_x_v2.h5", "hg19", "gene_names")):
