@@ -15,6 +15,7 @@ void add_reconstruct(CLI::App&, Run& chosen);
 void add_restore(CLI::App&, Run& chosen);
 void add_impute(CLI::App&, Run& chosen);
 void add_sample(CLI::App&, Run& chosen);
+void add_score(CLI::App&, Run& chosen);
 void add_info(CLI::App&, Run& chosen);
 void add_certify(CLI::App&, Run& chosen);
 void add_bench(CLI::App&, Run& chosen);
