@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "app/commands.h"
+#include "app/latents.h"
 #include "app/tables.h"
 #include "app/train_command.h"
 #include "models/run_directory.h"
@@ -25,12 +26,6 @@ struct ScoreCommand {
 };
 
 constexpr long most_shown = 10, most_features = 3;
-
-std::vector<std::string> feature_names(const Dataset& data) {
-  std::vector<std::string> names = data.column_names;
-  for (int c = int(names.size()); c < data.columns; ++c) names.push_back("x" + std::to_string(c));
-  return names;
-}
 
 /// The numbers as a table, a row a datum: log_evidence, elbo, reconstruction and the features.
 Dataset table_of(const Scores& s, const Dataset& data) {
