@@ -8,6 +8,7 @@
 #include "app/latents.h"
 #include "app/pictures.h"
 #include "app/tables.h"
+#include "app/train_command.h"
 #include "data/counter_hash.h"
 
 namespace elbo {

@@ -4,6 +4,7 @@
 #include "app/latents.h"
 #include "app/pictures.h"
 #include "app/tables.h"
+#include "app/train_command.h"
 #include "kernels/math/normal.h"
 
 namespace elbo {
