@@ -1,15 +1,14 @@
 #include "app/commands.h"
+#include "app/latents.h"
 #include "app/train_command.h"
 #include "data/npy.h"
-#include "models/evaluation.h"
-#include "models/run_directory.h"
 
 namespace elbo {
 
 namespace {
 
 struct DecodeCommand {
-  std::string run, latents, out, device = "auto";
+  std::string run, latents, out, condition, device = "auto";
 };
 
 int run(const DecodeCommand& c) {
@@ -20,7 +19,7 @@ int run(const DecodeCommand& c) {
   require(latents.columns == model.config().latent, c.latents, ": has ", latents.columns,
           " columns, the model has ", model.config().latent, " latent units");
   require(latents.missing() == 0, c.latents, ": ", latents.missing(), " numbers are NaN");
-  const std::vector<float> x = model.mean(decode(model, latents.values()));
+  const std::vector<float> x = decoded_mean(model, latents.values(), told_by(model, c.condition));
   write_npy(c.out, latents.rows, model.config().observed, x.data());
   return 0;
 }
@@ -33,6 +32,7 @@ void add_decode(CLI::App& app, Run& chosen) {
   on->add_option("run", c->run, "run folder")->required();
   on->add_option("latents", c->latents, "file.npy, one row a datum")->required();
   on->add_option("--out", c->out, "file.npy")->required();
+  on->add_option("--condition", c->condition, "what a conditional model is told: NAME=VALUE,…");
   add_device(on, c->device);
 }
 

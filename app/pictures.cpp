@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/command_line.h"
+#include "app/latents.h"
 #include "data/png.h"
 #include "models/evaluation.h"
 
@@ -12,14 +13,7 @@ namespace elbo {
 
 std::vector<float> prior_latents(const Model& model, long count, std::uint64_t seed) {
   require(model.variational(), "an autoencoder has no prior to sample from; train --model vae");
-  const std::uint32_t stream = std::uint32_t(Stream::prior) << 24;
-  const int units = model.config().latent;
-  std::vector<float> z;
-  z.reserve(std::size_t(count) * units);
-  for (long i = 0; i < count; ++i)
-    for (int u = 0; u < units; ++u)
-      z.push_back(float(Philox::at(u / 4, std::uint32_t(i), stream, 0, seed).normal(u % 4)));
-  return z;
+  return normal_latents(model.config().latent, count, seed);
 }
 
 void write_samples(const std::string& png, const Model& model, int height, int width,

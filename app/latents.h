@@ -1,0 +1,46 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "models/evaluation.h"
+#include "models/run_directory.h"
+
+namespace elbo {
+
+/// ε ~ N(0, I), row-major [count, units]; row i of a seed is the same whatever the count.
+std::vector<float> normal_latents(int units, long count, std::uint64_t seed);
+
+/// The x below which N(0, 1) has the probability p, 0 < p < 1.
+double normal_quantile(double p);
+
+/// The data that the run was trained on, the first so many (0: all), as its model takes them.
+Dataset trained_on(const RunDirectory&, const Model&, long limit = 0);
+/// The same of any data.
+Dataset first_of(Dataset, long limit);
+
+/// The numbers that --condition "line=A549,batch=3" gives a conditional model [1,G].
+/// Errors: a conditional model without the words, or words for another, naming what it is told.
+std::vector<float> told_by(const Model&, const std::string& condition);
+
+/// A unit of the latent space, by what data tell it.
+struct LatentUnit {
+  int unit = 0;
+  double kl = 0;        // mean over the data, nats; 0 of an autoencoder
+  double variance = 0;  // of the mean over the data
+  bool active = false;  // that variance is above 0.01
+};
+/// The unit of the largest KL first; of an autoencoder, of the largest variance.
+std::vector<LatentUnit> ranked_units(const Encoded&);
+
+/// E[x | z] of latents [rows,D], told `given`, as Model::mean.
+std::vector<float> decoded_mean(const Model&, const std::vector<float>& z,
+                                const std::vector<float>& given);
+
+/// The names of the columns, x0, x1, … where they have none.
+std::vector<std::string> feature_names(const Dataset&);
+
+/// Pictures of a model's data as a grid, `columns` side by side.
+void write_pictures(const std::string& png, const Model&, const StoredModel&, std::vector<float> x,
+                    int columns);
+
+}  // namespace elbo

@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""A VAE's k numbers say more of an image than k principal components do.
+
+    better_than_pca.py ELBO DATA
+"""
+import json
+
+from claims import Claims
+
+claims = Claims()
+images = f"{claims.data}/mnist/train-images-idx3-ubyte.gz"
+test = f"{claims.data}/mnist/t10k-images-idx3-ubyte.gz"
+for units, asked, linear in ((2, 150, 24.4), (10, 460, 186.4)):
+    run = claims.path(f"vae{units}")
+    claims.elbo("train", images, "--out", run, "--hidden", "400", "--latent", units,
+                "--likelihood", "gaussian", "--sigma", "shared", "--epochs", 30)
+    told = json.loads(claims.elbo("compare", run, "--data", test, "--pca", "--limit", 1000,
+                                  "--importance-samples", 500, "--json"))
+    vae, pca = (model["log_likelihood"] for model in told["models"])
+    claims.claim(f"held-out log-likelihood, k = {units}", f"{vae:.1f} nats", f">= {asked}",
+                 vae >= asked)
+    claims.claim(f"that of principal components, k = {units}", f"{pca:.1f} nats",
+                 f"{linear}, to its digit", abs(pca - linear) <= 0.05001)
+claims.finish()
