@@ -4,9 +4,9 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "data/builtin.h"
 #include "data/csv.h"
 #include "data/dataset.h"
-#include "data/digits.h"
 #include "data/idx.h"
 #include "data/matrix_market.h"
 #include "data/npy.h"
@@ -47,7 +47,7 @@ bool begins_so(const Format& format, const Bytes& content) {
 }  // namespace
 
 Dataset read_dataset(const std::string& what) {
-  if (what.starts_with("builtin:")) return builtin_digits(what);
+  if (what.starts_with("builtin:")) return builtin_dataset(what);
   if (std::filesystem::is_directory(what)) return read_cells(what);
   Bytes content = read_file(what);
   for (const Format& format : formats)
