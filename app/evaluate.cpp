@@ -61,6 +61,8 @@ struct Evaluation {
   std::optional<Nll> nll;
   std::optional<Information> information;
   std::optional<double> bits_per_dim, squared_error;
+  std::string own_units;             // of prepared data: the way to them, as a formula
+  std::optional<double> log_volume;  // and its mean over these data
   bool variational;
 };
 
@@ -122,6 +124,10 @@ void print_json(const Evaluation& e, const Chosen& chosen, std::uint64_t seed) {
   json["units"] = "nats per datum";
   if (e.bits_per_dim) json["bits_per_dim"] = *e.bits_per_dim;
   if (e.squared_error) json["squared_error"] = *e.squared_error;
+  if (!e.own_units.empty()) {
+    json["own_units"] = {{"formula", e.own_units}, {"add", nullptr}};
+    if (e.log_volume) json["own_units"]["add"] = *e.log_volume;
+  }
   if (e.information) json["information"] = json_of(*e.information);
   json["data"] = chosen.name;
   json["part"] = chosen.part.empty() ? nullptr : nlohmann::ordered_json(chosen.part);
@@ -139,6 +145,12 @@ void print_text(const Evaluation& e, const Chosen& chosen) {
   if (e.nll)
     std::cout << fmt::format("NLL             {:.4f} ± {:.4f} ({} importance samples)\n",
                              e.nll->mean, e.nll->standard_error, e.nll->samples);
+  if (!e.own_units.empty())
+    std::cout << "These are of the prepared data x'. In their own units: " << e.own_units << '\n';
+  if (e.log_volume)
+    std::cout << fmt::format(
+        "own units       {:+.4f} nats to each but KL and NLL; {:+.4f} to NLL\n", *e.log_volume,
+        -*e.log_volume);
   if (e.bits_per_dim) std::cout << fmt::format("bits/dim        {:.4f}\n", *e.bits_per_dim);
   if (e.squared_error) std::cout << fmt::format("squared error   {:.6g}\n", *e.squared_error);
   if (e.information) print_text(*e.information);
@@ -167,6 +179,9 @@ int run(const EvaluateCommand& c) {
     data = data.slice(0, c.limit);
     chosen.words = fmt::format("the first {} of {}", c.limit, chosen.words);
   }
+  const Preparation& preparation = stored.config.preparation;
+  std::optional<double> log_volume;
+  if (preparation.any()) log_volume = preparation.log_volume(data);
   data = model.taken(std::move(data));
   Batches batches(device, data, 0);
 
@@ -175,16 +190,18 @@ int run(const EvaluateCommand& c) {
                .information = {},
                .bits_per_dim = {},
                .squared_error = {},
+               .own_units = preparation.any() ? preparation.own_units(data.columns) : "",
+               .log_volume = log_volume,
                .variational = model.variational()};
   if (c.importance_samples > 0)
     e.nll = importance_nll(model, batches, c.importance_samples, c.seed);
   if (c.information) e.information = information(model, batches, {c.information_samples, c.seed});
-  if (stored.image_height > 0 && e.variational) {
+  if (stored.image_height > 0 && e.variational && (!preparation.any() || log_volume)) {
     const double dims = data.columns - double(data.missing()) / double(data.rows);
-    e.bits_per_dim = -e.means.elbo / (dims * std::log(2.0));
+    e.bits_per_dim = -(e.means.elbo + log_volume.value_or(0)) / (dims * std::log(2.0));
   }
   if (!e.variational && std::holds_alternative<FixedGaussian>(observation(stored.config).law))
-    e.squared_error = squared_error(data, reconstruct(model, batches));
+    e.squared_error = squared_error(model.in_own_units(data), reconstruct(model, batches));
 
   if (c.json) print_json(e, chosen, c.seed);
   else print_text(e, chosen);

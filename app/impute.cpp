@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 
 #include "app/commands.h"
@@ -40,13 +41,21 @@ int run(const ImputeCommand& c) {
   require_table(c.out);
   const RunDirectory folder(c.run);
   const Model model = folder.load_model(device_named(c.device, folder));
-  const Dataset data = model.taken(read_dataset(c.data));
+  const Dataset raw = read_dataset(c.data), data = model.taken(raw);
+  const Preparation& preparation = model.config().preparation;
   const Imputation imputed = impute(model, data, c.options);
   if (imputed.places.empty())
     std::cout << fmt::format("{}: no entry is missing; {} is a copy\n", c.data, c.out);
   else print(imputed, data, c.options.samples);
   const auto write = [&](const std::string& path, const std::vector<float>& numbers) {
-    write_table(path, data, completed(data, imputed.places, numbers));
+    std::vector<float> x = completed(data, imputed.places, numbers);
+    preparation.undo(x, data.columns);
+    if (preparation.any() && preparation.centre == "none") {  // what is there, to the last bit
+      const std::vector<float> there = raw.values();
+      for (std::size_t i = 0; i < x.size(); ++i)
+        if (!std::isnan(there[i])) x[i] = there[i];
+    }
+    write_table(path, data, x);
   };
   write(c.out, imputed.mean);
   for (std::size_t m = 0; m < imputed.drawn.size(); ++m)

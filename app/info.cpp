@@ -50,6 +50,9 @@ int run(const InfoCommand& c) {
                              value.is_string() ? value.get<std::string>() : value.dump());
   std::cout << fmt::format("{:<22}{}\n", "observed", stored.config.observed)
             << fmt::format("{:<22}{}\n", "parameters", parameters);
+  if (const Preparation& preparation = stored.config.preparation; preparation.any())
+    std::cout << fmt::format("{:<22}{}\n", "own units",
+                             preparation.own_units(stored.config.observed));
   const Checkpoint state = folder.load_checkpoint();
   std::cout << fmt::format("{:<22}{}{}\n", "epochs done", state.epochs_done,
                            folder.has(RunDirectory::report) ? "" : " (not finished)");

@@ -30,7 +30,7 @@ void write_reconstructions(const std::string& png, const Model& model, const Dat
                            const std::vector<float>& reconstructed) {
   const long shown = long(reconstructed.size()) / data.columns;
   write_comparison(png, model, data.image_height, data.image_width,
-                   {data.slice(0, shown).values(), reconstructed});
+                   {model.in_own_units(data.slice(0, shown)).values(), reconstructed});
 }
 
 void write_comparison(const std::string& png, const Model& model, int height, int width,

@@ -171,6 +171,8 @@ std::string picture(const RunDirectory& folder, const char* file, const std::str
 std::string config_table(const Report& report) {
   Json rows = settings(report.command);
   rows["observed"] = report.model.config.observed;
+  if (const Preparation& preparation = report.model.config.preparation; preparation.any())
+    rows["own units"] = preparation.own_units(report.model.config.observed);
   rows["training data"] = report.rows;
   if (report.valid_rows > 0) rows["validation data"] = report.valid_rows;
   rows["parameters"] = report.parameters;

@@ -43,8 +43,11 @@ int run(const RestoreCommand& c) {
 
   if (png) {
     const long shown = std::min(64L, data.rows);
-    std::vector<std::vector<float>> sorts{read.slice(0, shown).values(), restored};
-    if (how) sorts.insert(sorts.begin(), data.slice(0, shown).values());
+    const auto first = [&](const Dataset& all) {
+      return model.in_own_units(all.slice(0, shown)).values();
+    };
+    std::vector<std::vector<float>> sorts{first(read), restored};
+    if (how) sorts.insert(sorts.begin(), first(data));
     sorts.back().resize(std::size_t(shown * data.columns));
     write_comparison(c.out, model, stored.image_height, stored.image_width, sorts);
   } else {
@@ -53,8 +56,9 @@ int run(const RestoreCommand& c) {
 
   nlohmann::ordered_json json{{"count", data.rows}};
   if (how) {
-    json["corrupted_squared_error"] = squared_error(data, read.values());
-    json["restored_squared_error"] = squared_error(data, restored);
+    const Dataset clean = model.in_own_units(data);
+    json["corrupted_squared_error"] = squared_error(clean, model.in_own_units(read).values());
+    json["restored_squared_error"] = squared_error(clean, restored);
     json["units"] = "per datum, summed over features";
   }
   if (c.json) {

@@ -39,6 +39,7 @@ class Training {
       : command_(c),
         folder_(c.out),
         data_(std::move(data)),
+        data_hash_(data_.train.hash()),
         config_(config_for(c, data_)),
         model_(device, config_, c.seed),
         options_(training_options(c, config_, data_.train.rows)),
@@ -52,7 +53,7 @@ class Training {
       model_.check_data(*data_.valid);
       valid_batches_.emplace(device, *data_.valid, c.seed, data_memory(c));
     }
-    state_.data_hash = data_.train.hash();
+    state_.data_hash = data_hash_;
     state_.settings = settings(c).dump();
     state_.streamed = batches_.streamed();
   }
@@ -179,11 +180,14 @@ class Training {
     return text;
   }
 
-  /// And gives the data what the model is to be told of them.
+  /// And prepares the data, and gives them what the model is to be told of them.
   static ModelConfig config_for(const TrainCommand& c, TrainingData& parts) {
     const Dataset& data = parts.train;
     ModelConfig config = c.model;
     config.observed = data.columns;
+    config.preparation.learn(data);
+    config.preparation.apply(parts.train);
+    if (parts.valid) config.preparation.apply(*parts.valid);
     if (config.likelihood == "categorical" && config.classes == 0) {
       float largest = 1;
       for (long r = 0; r < data.rows; ++r)
@@ -275,6 +279,7 @@ class Training {
   TrainCommand command_;
   RunDirectory folder_;
   TrainingData data_;
+  std::string data_hash_;  // of the data before they are prepared
   ModelConfig config_;
   Model model_;
   TrainingOptions options_;

@@ -255,6 +255,14 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
       ->check(number_from(0, true));
   add("--condition", c.model.condition,
       "annotations of the data, such as label or line,batch, that encoder and decoder are told");
+  app->add_flag("--log1p", c.model.preparation.log1p,
+                "the model sees log(1 + x); for gaussian, laplace and student_t, as the next two");
+  add("--centre", c.model.preparation.centre,
+      "rows: each row's mean is taken off, as logarithms of sizes are; none")
+      ->check(one_of({"none", "rows"}));
+  add("--standardise", c.model.preparation.standardise,
+      "to mean 0 and deviation 1, as the training data have them: columns, all (alike), none")
+      ->check(one_of({"none", "columns", "all"}));
   app->add_option("--preset", c.preset,
                   "scvi: the model of scVI (zinb, library rates, log1p input, batch norm, dropout "
                   "0.1, --hidden 128, --latent 10); flags and config go before it")

@@ -91,7 +91,7 @@ Split split(const Dataset&, double fraction, std::uint64_t seed);
 
 /// Reads a file, or makes a built-in data set.
 ///
-///     builtin:digits[?n=2000&seed=3]    digits.h
+///     builtin:NAME[?n=2000&seed=3]      builtin.h
 ///     NAME.csv NAME.tsv NAME.txt        csv.h (FASTA where a .txt begins with >)
 ///     NAME.npy NAME.npz                 npy.h, npz.h
 ///     NAME-ubyte, NAME.idx              idx.h

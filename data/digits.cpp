@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
-#include <string_view>
 #include <vector>
 
 #include "data/counter_hash.h"
-#include "data/input_file.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -265,14 +262,6 @@ void draw_digit(std::uint64_t seed, std::uint64_t index, std::uint8_t* pixels) {
   }
 }
 
-std::uint64_t count_in(const std::string& what, std::string_view key, std::string_view text) {
-  std::uint64_t count = 0;
-  const auto [end, status] = std::from_chars(text.begin(), text.end(), count);
-  require(status == std::errc() && end == text.end(), what, ": ", key, " is ", quoted(text),
-          ", expected a whole number from 0");
-  return count;
-}
-
 }  // namespace
 
 Dataset draw_digits(long count, std::uint64_t seed) {
@@ -290,28 +279,6 @@ Dataset draw_digits(long count, std::uint64_t seed) {
     draw_digit(seed, std::uint64_t(i), data.bytes.data() + i * side * side);
     data.labels[std::size_t(i)] = int(i % 10);
   }
-  return data;
-}
-
-Dataset builtin_digits(const std::string& what) {
-  const std::size_t mark = std::min(what.find('?'), what.size());
-  require(what.substr(0, mark) == "builtin:digits", what,
-          ": no such built-in data set, expected builtin:digits");
-  std::uint64_t count = 10000, seed = 0;
-  for (std::string_view rest = std::string_view(what).substr(mark); !rest.empty();) {
-    rest.remove_prefix(1);
-    const std::string_view part = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(part.size());
-    const std::size_t equal = part.find('=');
-    require(equal != part.npos, what, ": ", quoted(part), " is not KEY=VALUE");
-    const std::string_view key = part.substr(0, equal), value = part.substr(equal + 1);
-    require(key == "n" || key == "seed", what, ": unknown key ", quoted(key),
-            ", expected n or seed");
-    (key == "n" ? count : seed) = count_in(what, key, value);
-  }
-  require(count >= 1 && count <= 10'000'000, what, ": n is ", count, ", expected 1 to 10000000");
-  Dataset data = draw_digits(long(count), seed);
-  data.source = what;
   return data;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <string>
 
 #include "data/dataset.h"
 
@@ -14,10 +13,5 @@ namespace elbo {
 /// Shapes: [count, 784], u8, scale 1/255; the background is exactly 0.
 /// Errors: count outside [1, 10^7].
 Dataset draw_digits(long count, std::uint64_t seed);
-
-/// The data set that `builtin:digits` names: 10000 digits of seed 0; others by
-/// `builtin:digits?n=2000&seed=3`.
-/// Errors: another name, an unknown key, a value that is no count.
-Dataset builtin_digits(const std::string& what);
 
 }  // namespace elbo

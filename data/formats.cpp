@@ -7,9 +7,9 @@
 #include <unordered_map>
 
 #include "data/annotations.h"
+#include "data/builtin.h"
 #include "data/csv.h"
 #include "data/dataset.h"
-#include "data/digits.h"
 #include "data/fasta.h"
 #include "data/h5ad.h"
 #include "data/idx.h"
@@ -190,7 +190,7 @@ Dataset read_dataset(const std::string& what) {
       if (const auto value = more.get(key)) general.set(key, *value);
   }
   Dataset data =
-      path.starts_with("builtin:") ? builtin_digits(path) : read_by_format(path, options);
+      path.starts_with("builtin:") ? builtin_dataset(path) : read_by_format(path, options);
   if (const auto table = general.get("annotations")) attach_annotations(data, *table);
   if (const auto name = general.get("labels")) take_labels(data, *name);
   if (const auto level = general.get("only")) data = only(data, *level);

@@ -64,6 +64,11 @@ const std::vector<std::string>& likelihood_names() {
 Observation observation(const ModelConfig& config) {
   const std::string& name = config.likelihood;
   chosen("likelihood", name, likelihood_names());
+  config.preparation.require_words();
+  require(
+      !config.preparation.any() || name == "gaussian" || name == "laplace" || name == "student_t",
+      "log1p, centre, standardise: prepared data are any numbers, the ", name,
+      " likelihood takes others; expected gaussian, laplace or student_t");
   const std::string sigma = config.sigma != "auto" ? config.sigma
                             : name == "gaussian"   ? "fixed:1"
                                                    : "datum";
@@ -166,6 +171,8 @@ std::string to_json(const ModelConfig& config) {
   for (const Condition& c : config.conditions)
     json["conditions"].push_back(
         {{"name", c.name}, {"levels", c.levels}, {"mean", c.mean}, {"scale", c.scale}});
+  if (!config.preparation.mean.empty())
+    json["standardised"] = {{"mean", config.preparation.mean}, {"scale", config.preparation.scale}};
   ModelConfig::fields(config, [&](const char* name, const auto& value) { json[name] = value; });
   return json.dump(2);
 }
@@ -181,6 +188,17 @@ ModelConfig config_from_json(const std::string& text, const std::string& where) 
       config.conditions.push_back({c.at("name"), c.at("levels"), c.at("mean"), c.at("scale")});
     ModelConfig::fields(config,
                         [&](const char* name, auto& value) { json.at(name).get_to(value); });
+    if (json.contains("standardised")) {
+      json["standardised"].at("mean").get_to(config.preparation.mean);
+      json["standardised"].at("scale").get_to(config.preparation.scale);
+    }
+    const std::string& groups = config.preparation.standardise;
+    const std::size_t learnt = groups == "none"  ? 0
+                               : groups == "all" ? 1
+                                                 : std::size_t(config.observed);
+    require(config.preparation.mean.size() == learnt && config.preparation.scale.size() == learnt,
+            where, ": standardise ", groups, " needs ", learnt, " means and scales, has ",
+            config.preparation.mean.size(), " and ", config.preparation.scale.size());
     return config;
   } catch (const nlohmann::json::exception& error) {
     fail(where, ": not a model config: ", error.what());

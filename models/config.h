@@ -6,6 +6,7 @@
 #include "kernels/math/likelihoods.h"
 #include "kernels/math/transforms.h"
 #include "models/condition.h"
+#include "models/preparation.h"
 #include "nn/layers.h"
 
 namespace elbo {
@@ -35,6 +36,7 @@ struct ModelConfig {
   std::string condition = "none";        // annotations that encoder and decoder are told
   int levels = 256, components = 5;      // discretised_logistic, its mixture
   int classes = 0;                       // categorical
+  Preparation preparation;               // of gaussian, laplace, student_t: of the data
 
   bool operator==(const ModelConfig&) const = default;
 
@@ -49,6 +51,8 @@ struct ModelConfig {
     visit("rates", config.rates), visit("levels", config.levels);
     visit("components", config.components), visit("classes", config.classes);
     visit("posterior-sigma", config.posterior_sigma), visit("condition", config.condition);
+    visit("log1p", config.preparation.log1p), visit("centre", config.preparation.centre);
+    visit("standardise", config.preparation.standardise);
   }
 };
 

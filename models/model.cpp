@@ -129,17 +129,22 @@ std::vector<Real> Model::parameters_of(std::vector<Real> theta,
 
 std::vector<float> Model::mean(const std::vector<Real>& theta,
                                const std::vector<Real>& log_totals) const {
-  return each_scalar(*this, parameters_of(theta, log_totals),
-                     [](const auto& law, const auto& p, auto, auto) { return law.mean(p); });
+  std::vector<float> x =
+      each_scalar(*this, parameters_of(theta, log_totals),
+                  [](const auto& law, const auto& p, auto, auto) { return law.mean(p); });
+  config_.preparation.undo(x, config_.observed);
+  return x;
 }
 
 std::vector<float> Model::draw(const std::vector<Real>& theta, std::uint64_t seed) const {
-  return each_scalar(*this, parameters_of(theta, {}),
-                     [&](const auto& law, const auto& p, auto row, auto c) {
-                       ObservationNoise draw{
-                           .seed = seed, .datum = std::uint32_t(row), .scalar = std::uint32_t(c)};
-                       return law.sample(p, draw);
-                     });
+  std::vector<float> x = each_scalar(
+      *this, parameters_of(theta, {}), [&](const auto& law, const auto& p, auto row, auto c) {
+        ObservationNoise draw{
+            .seed = seed, .datum = std::uint32_t(row), .scalar = std::uint32_t(c)};
+        return law.sample(p, draw);
+      });
+  config_.preparation.undo(x, config_.observed);
+  return x;
 }
 
 float Model::brightness() const {
@@ -154,8 +159,18 @@ Dataset Model::taken(Dataset data) const {
 
 Dataset Model::seen(Dataset data) const {
   if (takes_levels(config_)) data.scale = 1;
+  config_.preparation.apply(data);
   check_input(data);
   give(data, config_.conditions);
+  return data;
+}
+
+Dataset Model::in_own_units(Dataset data) const {
+  if (!config_.preparation.any()) return data;
+  std::vector<float> x = data.values();
+  config_.preparation.undo(x, data.columns);
+  data.type = Dataset::Type::f32, data.floats = std::move(x), data.scale = 1;
+  data.starts.clear(), data.indices.clear();
   return data;
 }
 

@@ -28,7 +28,8 @@ class Model {
   /// relative to the data's log totals [rows], or to ModelConfig::total where these are not given.
   std::vector<Real> parameters_of(std::vector<Real> theta,
                                   const std::vector<Real>& log_totals = {}) const;
-  /// What they mean, on the host: E[x] of each scalar, or a draw of it  →  [rows, C].
+  /// What they mean, on the host: E[x] of each scalar, or a draw of it  →  [rows, C], in the units
+  /// of the data: where these are prepared, E[x'] taken back (of a logarithm a geometric mean).
   std::vector<float> mean(const std::vector<Real>& theta,
                           const std::vector<Real>& log_totals = {}) const;
   std::vector<float> draw(const std::vector<Real>& theta, std::uint64_t seed) const;
@@ -37,11 +38,13 @@ class Model {
   /// The names of a scalar's parameters as `--mode params` writes them: logit; mean; mean,
   /// log_variance; …
   std::vector<std::string> parameter_names() const;
-  /// The data as the likelihood takes them: of grey images the levels, where it is one of levels.
-  /// Errors: those of check_data.
+  /// The data as the likelihood takes them: prepared; of grey images the levels, where it is one of
+  /// levels.  Errors: those of Preparation::apply and of check_data.
   Dataset taken(Dataset) const;
   /// The same for the encoder alone, which reads any numbers.  Errors: those of check_input.
   Dataset seen(Dataset) const;
+  /// Prepared data as they were before, but for the means of centred rows.
+  Dataset in_own_units(Dataset) const;
   /// Errors: those of check_input; a value outside the likelihood's support, naming row and column.
   void check_data(const Dataset&) const;
   /// Errors: another number of columns; missing entries that the encoder has no place for.

@@ -105,7 +105,8 @@ TEST(Digits, NamedWronglyAreAnError) {
     return error_of([&] { read_dataset(what); });
   };
   EXPECT_EQ(message("builtin:letters"),
-            "builtin:letters: no such built-in data set, expected builtin:digits");
+            "builtin:letters: no such built-in data set, expected builtin:digits or "
+            "builtin:cell-cycle");
   EXPECT_EQ(message("builtin:digits?size=3"),
             "builtin:digits?size=3: unknown key \"size\", expected n or seed");
   EXPECT_EQ(message("builtin:digits?n=many"),

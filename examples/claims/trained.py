@@ -1,0 +1,68 @@
+"""Claims about models that a script trains on its own numbers, and what they make of them."""
+import json
+import pathlib
+
+import numpy as np
+
+from claims import Claims
+
+
+class TrainedClaims(Claims):
+    def save(self, name, rows):
+        """Numbers as a file that elbo reads; its path."""
+        rows = np.asarray(rows)
+        rows = rows if rows.dtype == np.uint8 else rows.astype(np.float32)
+        np.save(self.path(f"{name}.npy"), np.ascontiguousarray(rows))
+        return self.path(f"{name}.npy")
+
+    def folder(self, name):
+        return pathlib.Path(self.data) / name
+
+    def train(self, run, data, **options):
+        """elbo train; an option a_b is the flag --a-b."""
+        words = [word for name, value in options.items()
+                 for word in (f"--{name.replace('_', '-')}", value)]
+        self.elbo("train", data, "--out", self.path(run), *words)
+
+    def evaluate(self, run, data, samples=0):
+        more = ["--importance-samples", samples] if samples else []
+        return json.loads(self.elbo("evaluate", self.path(run), "--data", data, "--json", *more))
+
+    def written(self, command, run, *words):
+        out = self.path("out.npy")
+        self.elbo(command, self.path(run), *words, "--out", out)
+        return np.load(out)
+
+    def encode(self, run, data):
+        return self.written("encode", run, data)
+
+    def decode(self, run, latents):
+        return self.written("decode", run, self.save("latents", latents))
+
+    def sample(self, run, count, mode="sample"):
+        return self.written("sample", run, "-n", count, "--mode", mode)
+
+    def note(self, what, figure):
+        """A figure that nothing is asked of."""
+        print(f"{what}: {figure}", flush=True)
+
+
+def ranks(values):
+    """From 1, ties at their mean."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def spearman(a, b):
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
+def log_mean(log_terms, weights):
+    """log Σ_k w_k e^(l_k) of each row."""
+    terms = log_terms + np.log(weights)
+    top = terms.max(1)
+    return top + np.log(np.exp(terms - top[:, None]).sum(1))
+
+
+def responsibilities(log_terms, weights):
+    return np.exp(log_terms + np.log(weights) - log_mean(log_terms, weights)[:, None])
