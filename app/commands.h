@@ -13,6 +13,7 @@ void add_encode(CLI::App&, Run& chosen);
 void add_decode(CLI::App&, Run& chosen);
 void add_reconstruct(CLI::App&, Run& chosen);
 void add_sample(CLI::App&, Run& chosen);
+void add_translate(CLI::App&, Run& chosen);
 void add_info(CLI::App&, Run& chosen);
 void add_certify(CLI::App&, Run& chosen);
 void add_bench(CLI::App&, Run& chosen);

@@ -38,7 +38,7 @@ Run parse_command(int argc, const char* const* argv) {
   Run chosen;
   add_train(app, chosen, shell_line(argc, argv));
   for (const auto add : {add_sweep, add_evaluate, add_encode, add_decode, add_reconstruct,
-                         add_sample, add_info, add_certify, add_bench})
+                         add_sample, add_translate, add_info, add_certify, add_bench})
     add(app, chosen);
   try {
     if (argc < 2) throw UsageError("a command is missing; elbo --help names them");

@@ -171,6 +171,8 @@ std::string picture(const RunDirectory& folder, const char* file, const std::str
 std::string config_table(const Report& report) {
   Json rows = settings(report.command);
   rows["observed"] = report.model.config.observed;
+  if (report.model.config.two_domains())
+    rows["observed with them"] = report.model.config.with_observed;
   rows["training data"] = report.rows;
   if (report.valid_rows > 0) rows["validation data"] = report.valid_rows;
   rows["parameters"] = report.parameters;

@@ -27,6 +27,8 @@ int run(const SampleCommand& c) {
     throw UsageError("--mode params: parameters are no picture; write a .npy file");
   require_output(c.out, stored.image_height > 0);
   const Model model = folder.load_model(device);
+  require(c.mode != "params" || !model.config().two_domains(),
+          "--mode params: two domains have parameters of their own each");
   const std::vector<Real> theta = decode(model, prior_latents(model, c.count, c.seed));
   std::vector<float> x;
   if (c.mode == "mean") x = model.mean(theta);
