@@ -57,7 +57,7 @@ def main():
     command.add_argument("mnist", type=Path)
     command.add_argument("elbo", type=Path)
     command.add_argument("work", type=Path)
-    command.add_argument("--epochs", default="30")
+    command.add_argument("--epochs", default="15")
     command.add_argument("--train", type=int, default=60000, help="the first so many digits")
     command.add_argument("--device", default="auto")
     args = command.parse_args()
@@ -76,7 +76,7 @@ def main():
 
     run, translated = str(args.work / "run"), str(args.work / "lower.npy")
     elbo("train", files["train", "upper"], "--with", files["train", "lower"], "--out", run,
-         "--force", "--epochs", args.epochs, "--hidden", "400", "--latent", "20",
+         "--force", "--epochs", args.epochs, "--hidden", "400,200", "--latent", "10",
          "--lr-schedule", "cosine", "--device", args.device)
     elbo("translate", run, files["test", "upper"], "--to", "B", "--out", translated,
          "--device", args.device)
