@@ -25,7 +25,7 @@ import numpy as np
 
 def images(folder, name):
     path = folder / name
-    raw = path.read_bytes() if path.exists() else gzip.decompress((folder / (name + ".gz")).read_bytes())
+    raw = path.read_bytes() if path.exists() else gzip.open(folder / (name + ".gz")).read()
     _, count, height, width = struct.unpack(">4I", raw[:16])
     return np.frombuffer(raw, np.uint8, offset=16).reshape(count, height, width)
 
@@ -36,7 +36,8 @@ def write_png(path, grey):
     rows = b"".join(b"\0" + row.tobytes() for row in levels)
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (struct.pack(">I", len(data)) + kind + data +
+                struct.pack(">I", zlib.crc32(kind + data)))
 
     head = struct.pack(">2I5B", levels.shape[1], levels.shape[0], 8, 0, 0, 0, 0)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) +

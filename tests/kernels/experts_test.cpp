@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tests/kernels/devices.h"
 #include "tests/tolerance.h"
@@ -53,6 +54,8 @@ Product exactly(const Panel& panel, int r, int unit) {
 
 // A precision, a share of their sum, a product, and two sums of them: twelve roundings at most.
 constexpr double roundings = 12;
+// What is smaller than that underflows.
+constexpr double least = std::numeric_limits<Real>::min();
 
 TEST(Experts, agree_as_plain_loops_in_double_say_also_where_some_are_absent) {
   for (const Size& size : sizes) {
@@ -67,7 +70,7 @@ TEST(Experts, agree_as_plain_loops_in_double_say_also_where_some_are_absent) {
       for (int r = 0; r < size.rows; ++r)
         for (int u = 0; u < size.units; ++u) {
           const Product p = exactly(panel, r, u);
-          EXPECT_NEAR(got(r, 2 * u), p.mean, 2 * roundings * tolerance::unit * p.spread);
+          EXPECT_NEAR(got(r, 2 * u), p.mean, 2 * roundings * tolerance::unit * p.spread + least);
           EXPECT_NEAR(got(r, 2 * u + 1), p.log_variance,
                       tolerance::formula(roundings, p.log_variance));
           if (r % 4 == 3) {
@@ -113,8 +116,8 @@ TEST(Experts, have_the_gradient_of_plain_loops_in_double_and_none_where_they_are
                 share * (std::abs(g_log) +
                          (std::abs(off) + std::abs(double(product(r, 2 * u)))) * std::abs(g_mean));
             EXPECT_NEAR(dq(r, 2 * u), share * g_mean,
-                        2 * roundings * tolerance::unit * share * std::abs(g_mean));
-            EXPECT_NEAR(dq(r, 2 * u + 1), slope, 2 * roundings * tolerance::unit * made_of);
+                        2 * roundings * tolerance::unit * share * std::abs(g_mean) + least);
+            EXPECT_NEAR(dq(r, 2 * u + 1), slope, 2 * roundings * tolerance::unit * made_of + least);
           };
           check(panel.a, da, p.p_a), check(panel.b, db, p.p_b);
         }
