@@ -21,6 +21,7 @@ void add_traverse(CLI::App&, Run& chosen);
 void add_interpolate(CLI::App&, Run& chosen);
 void add_map(CLI::App&, Run& chosen);
 void add_score(CLI::App&, Run& chosen);
+void add_translate(CLI::App&, Run& chosen);
 void add_info(CLI::App&, Run& chosen);
 void add_certify(CLI::App&, Run& chosen);
 void add_bench(CLI::App&, Run& chosen);

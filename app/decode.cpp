@@ -20,7 +20,7 @@ int run(const DecodeCommand& c) {
           " columns, the model has ", model.config().latent, " latent units");
   require(latents.missing() == 0, c.latents, ": ", latents.missing(), " numbers are NaN");
   const std::vector<float> x = decoded_mean(model, latents.values(), told_by(model, c.condition));
-  write_npy(c.out, latents.rows, model.config().observed, x.data());
+  write_npy(c.out, latents.rows, model.config().columns(), x.data());
   return 0;
 }
 

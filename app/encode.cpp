@@ -2,6 +2,7 @@
 
 #include "app/commands.h"
 #include "app/train_command.h"
+#include "app/training_data.h"
 #include "data/atomic_file.h"
 #include "data/csv.h"
 #include "data/h5ad.h"
@@ -14,7 +15,7 @@ namespace elbo {
 namespace {
 
 struct EncodeCommand {
-  std::string run, data, out, what = "mean", device = "auto";
+  std::string run, data, with, out, what = "mean", device = "auto";
   std::uint64_t seed = 0;
   bool in_place = false, force = false;
 };
@@ -31,7 +32,7 @@ int run(const EncodeCommand& c) {
   const Model model = folder.load_model(device);
   require(c.what == "mean" || model.variational(), "--what ", c.what,
           ": an autoencoder has no posterior, only mean");
-  const Dataset data = model.taken(read_dataset(c.data));
+  const Dataset data = model.taken(read_domains(model.config(), c.data, c.with).data);
   Batches batches(device, data, 0);
   const Encoded latents = encode(model, batches, c.seed);
   const std::vector<float>& chosen = c.what == "mean"     ? latents.mean
@@ -65,6 +66,7 @@ void add_encode(CLI::App& app, Run& chosen) {
       add_command<EncodeCommand>(app, chosen, "encode", "latents of data", c, finish);
   on->add_option("run", c->run, "run folder")->required();
   on->add_option("data", c->data, "data to encode")->required();
+  on->add_option("--with", c->with, "their second domain; without it, it is missing");
   on->add_option("--out", c->out,
                  "file.npy; file.csv (with names); file.h5ad: a copy of DATA with obsm X_elbo");
   on->add_flag("--in-place", c->in_place, "write obsm X_elbo into DATA, an .h5ad file, itself");

@@ -16,7 +16,7 @@ namespace elbo {
 namespace {
 
 struct EvaluateCommand {
-  std::string run, data, part, device = "auto";
+  std::string run, data, with, part, device = "auto";
   int importance_samples = 0;
   long limit = 0;
   bool information = false;
@@ -33,11 +33,12 @@ struct Chosen {
 
 /// Those of --data, or the part of the run's own.
 /// Errors: the run has no such part; its data are no longer those that it was trained on.
-Chosen choose(const EvaluateCommand& c, const RunDirectory& folder) {
-  if (!c.data.empty()) return {read_dataset(c.data), c.data, "", c.data};
+Chosen choose(const EvaluateCommand& c, const RunDirectory& folder, const ModelConfig& config) {
+  if (!c.data.empty()) return {read_domains(config, c.data, c.with).data, c.data, "", c.data};
   const TrainCommand train = stored_command(folder);
   const std::string part = !c.part.empty() ? c.part : train.valid.empty() ? "all" : "valid";
-  if (part == "all") return {read_dataset(train.data), train.data, part, train.data};
+  if (part == "all")
+    return {read_domains(config, train.data, train.with).data, train.data, part, train.data};
   require(part == "train" || !train.valid.empty(), "--part ", part, ": ", c.run,
           " was trained without --valid");
   TrainingData parts = read_training_data(train);
@@ -173,7 +174,7 @@ int run(const EvaluateCommand& c) {
   const Device device = device_named(c.device, folder);
   const StoredModel stored = folder.stored_model();
   const Model model = folder.load_model(device);
-  Chosen chosen = choose(c, folder);
+  Chosen chosen = choose(c, folder, stored.config);
   Dataset& data = chosen.data;
   if (c.limit > 0 && c.limit < data.rows) {
     data = data.slice(0, c.limit);
@@ -216,6 +217,7 @@ void add_evaluate(CLI::App& app, Run& chosen) {
       add_command(app, chosen, "evaluate", "the bound, and the likelihood, of data", c);
   on->add_option("run", c->run, "run folder")->required();
   CLI::Option* evaluated = on->add_option("--data", c->data, "data to evaluate [those of the run]");
+  on->add_option("--with", c->with, "their second domain")->needs(evaluated);
   on->add_option("--part", c->part,
                  "of the run's data: valid, train or all [valid if it has them, else all]")
       ->check(one_of({"valid", "train", "all"}))

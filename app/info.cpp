@@ -26,7 +26,7 @@ std::string plan_of(const InfoCommand& c, const RunDirectory& folder, const Mode
   Dataset data;
   data.source = "plan";
   data.rows = train.batch;
-  data.columns = config.observed;
+  data.columns = config.columns();
   data.floats.resize(std::size_t(data.rows) * data.columns);
   data.given_columns = width_of(config.conditions);
   data.given.resize(std::size_t(data.rows) * data.given_columns);
@@ -49,6 +49,9 @@ int run(const InfoCommand& c) {
     std::cout << fmt::format("{:<22}{}\n", key,
                              value.is_string() ? value.get<std::string>() : value.dump());
   std::cout << fmt::format("{:<22}{}\n", "observed", stored.config.observed)
+            << (stored.config.two_domains()
+                    ? fmt::format("{:<22}{}\n", "observed with them", stored.config.with_observed)
+                    : "")
             << fmt::format("{:<22}{}\n", "parameters", parameters);
   if (const Preparation& preparation = stored.config.preparation; preparation.any())
     std::cout << fmt::format("{:<22}{}\n", "own units",

@@ -36,15 +36,16 @@ std::string duration(double seconds) {
   return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
 }
 
-ProgressLine::ProgressLine(int epochs, long rows, bool variational)
+ProgressLine::ProgressLine(int epochs, long rows, bool variational, std::string bound)
     : epochs_(epochs),
       rows_(rows),
       variational_(variational),
-      terminal_(isatty(STDERR_FILENO) == 1) {}
+      terminal_(isatty(STDERR_FILENO) == 1),
+      bound_(std::move(bound)) {}
 
 std::string ProgressLine::means(const Means& m) const {
   if (!variational_) return fmt::format("log-likelihood {:.4g}", m.log_likelihood);
-  return fmt::format("{} {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.bound ? "IWAE" : "ELBO",
+  return fmt::format("{} {:.5g}  log-likelihood {:.5g}  KL {:.4g}", m.bound ? bound_ : "ELBO",
                      m.bound.value_or(m.elbo), m.log_likelihood, m.kl);
 }
 

@@ -10,7 +10,8 @@ namespace elbo {
 /// one line an epoch.
 class ProgressLine {
  public:
-  ProgressLine(int epochs, long rows, bool variational);
+  /// bound: what a bound other than the ELBO is called.
+  ProgressLine(int epochs, long rows, bool variational, std::string bound = "IWAE");
 
   /// In epoch `epoch` (from 1), after `seconds` that went into `seen` data.
   void within(int epoch, const Means&, long seen, double seconds);
@@ -25,6 +26,7 @@ class ProgressLine {
   int epochs_;
   long rows_;
   bool variational_, terminal_, open_ = false;
+  std::string bound_;
 };
 
 /// 41200 → 41.2k

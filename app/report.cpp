@@ -173,6 +173,8 @@ std::string config_table(const Report& report) {
   rows["observed"] = report.model.config.observed;
   if (const Preparation& preparation = report.model.config.preparation; preparation.any())
     rows["own units"] = preparation.own_units(report.model.config.observed);
+  if (report.model.config.two_domains())
+    rows["observed with them"] = report.model.config.with_observed;
   rows["training data"] = report.rows;
   if (report.valid_rows > 0) rows["validation data"] = report.valid_rows;
   rows["parameters"] = report.parameters;

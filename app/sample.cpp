@@ -118,6 +118,8 @@ int run(const SampleCommand& given) {
   const StoredModel stored = folder.stored_model();
   if (png) require_output(c.out, stored.image_height > 0);
   const Model model = folder.load_model(device);
+  require(c.mode != "params" || !model.config().two_domains(),
+          "--mode params: two domains have parameters of their own each");
   const Latents latents = latents_of(c, folder, model);
   const std::vector<Real> theta = decode(model, latents.z, latents.given);
   std::vector<float> x;

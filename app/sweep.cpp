@@ -44,8 +44,9 @@ double number(const std::string& text) {
 void finish(CLI::App* on, SweepCommand& c) {
   TrainCommand& train = c.train;
   if (train.beta != TrainCommand().beta || train.rate_budget > 0 || train.target != "none" ||
-      train.target_error != "none" || train.model.model != "vae" || train.objective != "elbo")
-    throw UsageError("the weights are those of --betas, of the ELBO of a vae");
+      train.target_error != "none" || train.model.model != "vae" || train.objective != "elbo" ||
+      !train.with.empty())
+    throw UsageError("the weights are those of --betas, of the ELBO of a vae of one domain");
   if (c.betas.size() < 2) throw UsageError("--betas: expected at least two");
   std::sort(c.betas.begin(), c.betas.end(),
             [](const auto& a, const auto& b) { return number(a) < number(b); });

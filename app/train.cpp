@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -46,7 +47,8 @@ class Training {
         batches_(device, data_.train, c.seed, memory),
         metrics_(folder_),
         trainer_(Trainer::terms_of(model_, options_), model_.parameters(), batches_, options_),
-        progress_(c.epochs, data_.train.rows, model_.variational()) {
+        progress_(c.epochs, data_.train.rows, model_.variational(),
+                  config_.two_domains() ? "bound" : "IWAE") {
     require_no_empty_column(data_.train);
     model_.check_data(data_.train);
     if (data_.valid) {
@@ -184,17 +186,17 @@ class Training {
   static ModelConfig config_for(const TrainCommand& c, TrainingData& parts) {
     const Dataset& data = parts.train;
     ModelConfig config = c.model;
-    config.observed = data.columns;
     config.preparation.learn(data);
     config.preparation.apply(parts.train);
     if (parts.valid) config.preparation.apply(*parts.valid);
-    if (config.likelihood == "categorical" && config.classes == 0) {
-      float largest = 1;
-      for (long r = 0; r < data.rows; ++r)
-        data.each_listed(r, [&](int, float x) { largest = std::max(largest, x); });
-      config.classes = int(std::min(largest, 65535.f)) + 1;
-    }
-    if (config.input == "auto" && data.missing() > 0 && !encoder_input(config))
+    config.with_observed = parts.with_columns;
+    config.observed = data.columns - parts.with_columns;
+    if (config.likelihood == "categorical" && config.classes == 0)
+      config.classes = classes_of(data, 0, config.observed);
+    if (second_domain(config).likelihood == "categorical" && config.with_classes == 0)
+      config.with_classes = classes_of(data, config.observed, config.with_observed);
+    if (config.input == "auto" && !config.two_domains() && data.missing() > 0 &&
+        !encoder_input(config))
       config.input = "masked";
     const auto corruption = corruption_of(c.corrupt);
     if (config.input == "auto" && corruption && corruption->kind == Corruption::Kind::mask &&
@@ -205,8 +207,21 @@ class Training {
     config.conditions = conditions_of(data, config.condition);
     give(parts.train, config.conditions);
     if (parts.valid) give(*parts.valid, config.conditions);
-    if (rates_of(config) != RateScale::plain) config.total = typical_total(data);
+    if (rates_of(config) != RateScale::plain)
+      config.total = typical_total(data, 0, config.observed);
+    if (config.two_domains() && rates_of(second_domain(config)) != RateScale::plain)
+      config.with_total = typical_total(data, config.observed, config.with_observed);
     return config;
+  }
+
+  /// As many as those columns have.
+  static int classes_of(const Dataset& data, int first, int columns) {
+    float largest = 1;
+    for (long r = 0; r < data.rows; ++r)
+      data.each_listed(r, [&](int c, float x) {
+        if (c >= first && c < first + columns) largest = std::max(largest, x);
+      });
+    return int(std::min(largest, 65535.f)) + 1;
   }
 
   StoredModel stored() const {
@@ -225,7 +240,9 @@ class Training {
     const Json now = settings(command_);
     for (const auto& [key, value] : now.items()) {
       // The data are compared by content; the others change no step that has been taken.
-      if (key == "data" || key == "valid" || key == "epochs" || key == "device") continue;
+      static const std::vector<std::string> may_differ{"data",       "with",   "valid",
+                                                       "with-valid", "epochs", "device"};
+      if (std::ranges::count(may_differ, key)) continue;
       const Json old = before.value(key, Json());
       require(old == value, folder_.folder().string(), ": was trained with ", key, " = ",
               old.dump(), ", this command says ", value.dump());

@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "app/config_file.h"
+#include "app/training_data.h"
 
 namespace elbo {
 
@@ -97,28 +98,28 @@ std::string default_out(const std::string& data) {
   return (fs::path("runs") / (name.empty() ? "run" : name)).string();
 }
 
-void check_words_that_belong_together(const TrainCommand& c) {
-  const std::string& law = c.model.likelihood;
+/// Those of one domain, whose flags begin with `prefix`.
+void check_law(const ModelConfig& domain, const std::string& prefix) {
   const auto only_for = [&](const std::string& flag, bool given,
                             const std::vector<std::string>& laws) {
-    if (!given || std::count(laws.begin(), laws.end(), law)) return;
+    if (!given || std::count(laws.begin(), laws.end(), domain.likelihood)) return;
     std::string all;
     for (const std::string& name : laws) all += (all.empty() ? "" : ", ") + name;
-    throw UsageError(flag + ": --likelihood " + law + " has none; " + all + " has");
+    throw UsageError(prefix + flag + ": " + prefix + "likelihood " + domain.likelihood +
+                     " has none; " + all + " has");
   };
-  const TrainCommand defaults;
+  const ModelConfig defaults;
   const std::vector<std::string> counts{"poisson", "negative_binomial", "zinb"};
-  only_for("--sigma", c.model.sigma != defaults.model.sigma,
+  only_for("sigma", domain.sigma != defaults.sigma,
            {"gaussian", "laplace", "student_t", "discretised_logistic"});
-  only_for("--degrees", c.model.degrees != defaults.model.degrees, {"student_t"});
-  only_for("--dispersion", c.model.dispersion != defaults.model.dispersion,
-           {"negative_binomial", "zinb"});
-  only_for("--rates", c.model.rates != defaults.model.rates, counts);
-  only_for("--levels", c.model.levels != defaults.model.levels,
+  only_for("degrees", domain.degrees != defaults.degrees, {"student_t"});
+  only_for("dispersion", domain.dispersion != defaults.dispersion, {"negative_binomial", "zinb"});
+  only_for("rates", domain.rates != defaults.rates, counts);
+  only_for("levels", domain.levels != defaults.levels,
            {"discretised_logistic", "logistic_mixture"});
-  only_for("--components", c.model.components != defaults.model.components, {"logistic_mixture"});
-  only_for("--classes", c.model.classes != defaults.model.classes, {"categorical"});
-  ModelConfig one = c.model;
+  only_for("components", domain.components != defaults.components, {"logistic_mixture"});
+  only_for("classes", domain.classes != defaults.classes, {"categorical"});
+  ModelConfig one = domain;
   one.observed = 1;
   if (one.classes == 0) one.classes = 2;  // the data will tell
   try {
@@ -126,7 +127,47 @@ void check_words_that_belong_together(const TrainCommand& c) {
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
-  if (c.model.dropout >= 1) throw UsageError("--dropout: a share below 1 expected");
+}
+
+/// What a model of two domains has not, and what only such a model has.
+void check_domains(const TrainCommand& c) {
+  if (c.with.empty()) {
+    const ModelConfig plain;
+    nlohmann::json defaults;
+    ModelConfig::fields(plain,
+                        [&](const char* name, const auto& value) { defaults[name] = value; });
+    ModelConfig::fields(c.model, [&](const std::string& name, const auto& value) {
+      if (name.starts_with("with-") && defaults[name] != nlohmann::json(value))
+        throw UsageError("--" + name + ": there is no second domain; --with names its data");
+    });
+    if (!c.with_valid.empty())
+      throw UsageError("--with-valid: there is no second domain; --with names its data");
+    return;
+  }
+  if (c.model.model != "vae")
+    throw UsageError("--with: only --model vae has latents for two domains to share");
+  if (c.objective == "iwae" || c.samples > 1 || c.beta_warmup > 0 || c.beta_cycles > 0 ||
+      c.free_bits > 0 || c.rate_budget > 0 || c.target != "none" || c.target_error != "none" ||
+      c.corrupt != "none" || c.model.posterior_sigma > 0 || c.model.preparation.any())
+    throw UsageError(
+        "--with: two domains are trained for the sum of three ELBOs, with a constant --beta; "
+        "without --objective iwae, --samples, --beta-warmup, --beta-cycles, --free-bits, "
+        "--rate-budget, --target-distortion, --target-error, --corrupt, --posterior-sigma, "
+        "--log1p, --centre, --standardise");
+  if (c.model.input == "plain" || c.model.with_input == "plain")
+    throw UsageError("--input plain: it has no place for a domain that is missing; masked has");
+  const bool file = !c.valid.empty() && !held_out_fraction(c);
+  if (file && c.with_valid.empty())
+    throw UsageError("--valid: --with-valid is missing, the second domain's data");
+  if (!file && !c.with_valid.empty())
+    throw UsageError("--with-valid: --valid is missing, the first domain's data");
+  check_law(second_domain(c.model), "--with-");
+}
+
+void check_words_that_belong_together(const TrainCommand& c) {
+  const TrainCommand defaults;
+  check_law(c.model, "--");
+  check_domains(c);
   const bool weighted = c.beta != defaults.beta || c.beta_warmup > 0 || c.beta_cycles > 0;
   if (c.model.model != "vae" && (weighted || c.free_bits > 0))
     throw UsageError(
@@ -139,8 +180,8 @@ void check_words_that_belong_together(const TrainCommand& c) {
     throw UsageError(
         "--beta, --beta-warmup, --beta-cycles, --free-bits: --objective iwae has no KL term");
   const int budgets = (c.rate_budget > 0) + (c.target != "none") + (c.target_error != "none");
-  const bool fixed =
-      law == "gaussian" && (c.model.sigma == "auto" || c.model.sigma.starts_with("fixed:"));
+  const bool fixed = c.model.likelihood == "gaussian" &&
+                     (c.model.sigma == "auto" || c.model.sigma.starts_with("fixed:"));
   if (budgets > 0 && (c.model.model != "vae" || c.objective == "iwae" || c.beta_warmup > 0 ||
                       c.beta_cycles > 0 || c.free_bits > 0 || c.beta == 0))
     throw UsageError(
@@ -253,6 +294,27 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--posterior-sigma", c.model.posterior_sigma,
       "hold the posterior's deviation at this; 0: the encoder gives it")
       ->check(number_from(0, true));
+  app->add_option("--with", c.with,
+                  "data of a second domain, whose rows belong to those of DATA: latents that both "
+                  "share, and elbo translate");
+  const auto as_first = [&](const char* name, std::string& word, std::vector<std::string> words) {
+    words.push_back("none");
+    add(name, word, "of the second domain; none: as the first's")->check(one_of(words));
+  };
+  as_first("--with-likelihood", c.model.with_likelihood, likelihood_names());
+  as_first("--with-input", c.model.with_input,
+           {"masked", "indicated", "log1p", "one_hot", "levels"});
+  add("--with-sigma", c.model.with_sigma, "of the second domain; none: as the first's");
+  as_first("--with-dispersion", c.model.with_dispersion, {"shared", "feature", "datum"});
+  as_first("--with-rates", c.model.with_rates, {"plain", "size", "library"});
+  add("--with-degrees", c.model.with_degrees, "of the second domain; 0: as the first's")
+      ->check(number_from(0, true));
+  add("--with-levels", c.model.with_levels, "of the second domain; 0: as the first's")
+      ->check(whole_from<int>(0));
+  add("--with-components", c.model.with_components, "of the second domain; 0: as the first's")
+      ->check(whole_from<int>(0));
+  add("--with-classes", c.model.with_classes, "of the second domain; 0: as many as its data have")
+      ->check(whole_from<int>(0));
   add("--condition", c.model.condition,
       "annotations of the data, such as label or line,batch, that encoder and decoder are told");
   app->add_flag("--log1p", c.model.preparation.log1p,
@@ -316,6 +378,7 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
           },
           ""));
   app->add_option("--valid", c.valid, "validation data, or the fraction of DATA to hold out");
+  app->add_option("--with-valid", c.with_valid, "the second domain's validation data");
   app->add_option("--out", c.out, "run folder [runs/<name of the data>]");
   app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
   app->add_flag("--force", c.force, "replace what Elbo wrote into the run folder before");
@@ -333,6 +396,7 @@ void finish_train(CLI::App* command, TrainCommand& c) {
   if (c.preset == "scvi") apply_scvi(command);
   if (c.data.empty()) throw UsageError("DATA is missing: name a data file, or builtin:digits");
   c.data = lasting(c.data), c.valid = lasting(c.valid);
+  c.with = lasting(c.with), c.with_valid = lasting(c.with_valid);
   check_words_that_belong_together(c);
 }
 
@@ -394,7 +458,9 @@ TrainingOptions training_options(const TrainCommand& c, const ModelConfig& confi
 nlohmann::ordered_json settings(const TrainCommand& c) {
   nlohmann::ordered_json s;
   s["data"] = c.data;
+  if (!c.with.empty()) s["with"] = c.with;
   if (!c.valid.empty()) s["valid"] = c.valid;
+  if (!c.with_valid.empty()) s["with-valid"] = c.with_valid;
   ModelConfig::fields(c.model, [&](const char* name, const auto& value) { s[name] = value; });
   s["objective"] = c.objective;
   s["samples"] = c.samples;

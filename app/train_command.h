@@ -11,6 +11,7 @@ namespace elbo {
 /// What `elbo train` is asked for, with the defaults that its help shows.
 struct TrainCommand {
   std::string data, valid, out, config, preset;
+  std::string with, with_valid;  // the second domain's data
   ModelConfig model;
   std::string objective = "elbo", gradient = "standard";
   int samples = 1;  // draws a datum

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "data/domains.h"
+
 namespace elbo {
 
 std::optional<double> held_out_fraction(const TrainCommand& c) {
@@ -15,28 +17,40 @@ std::optional<double> held_out_fraction(const TrainCommand& c) {
   return fraction;
 }
 
-TrainingData read_training_data(const TrainCommand& c) {
-  const auto read = [&](const std::string& what) {
-    Dataset data = read_dataset(what);
-    if (takes_levels(c.model)) data.scale = 1;
-    return data;
-  };
-  Dataset data = read(c.data);
-  if (c.valid.empty()) return {std::move(data), {}};
-  const auto fraction = held_out_fraction(c);
-  if (!fraction) return {std::move(data), read(c.valid)};
-  Split parts = split(data, *fraction, c.seed);
-  return {std::move(parts.train), std::move(parts.valid)};
+Domains read_domains(const ModelConfig& config, const std::string& data, const std::string& with) {
+  Dataset first = read_dataset(data);
+  if (takes_levels(config)) first.scale = 1;
+  if (with.empty()) return {std::move(first)};
+  Dataset second = read_dataset(with);
+  if (takes_levels(second_domain(config))) second.scale = 1;
+  const int columns = second.columns;
+  return {side_by_side(first, std::move(second)), columns};
 }
 
-double typical_total(const Dataset& data) {
+TrainingData read_training_data(const TrainCommand& c) {
+  auto [data, with_columns] = read_domains(c.model, c.data, c.with);
+  if (c.valid.empty()) return {std::move(data), {}, with_columns};
+  const auto fraction = held_out_fraction(c);
+  if (!fraction)
+    return {std::move(data), read_domains(c.model, c.valid, c.with_valid).data, with_columns};
+  Split parts = split(data, *fraction, c.seed);
+  return {std::move(parts.train), std::move(parts.valid), with_columns};
+}
+
+double typical_total(const Dataset& data, int first, int columns) {
   double logs = 0;
+  long count = 0;
   for (long r = 0; r < data.rows; ++r) {
     double total = 0;
-    data.each_listed(r, [&](int, float x) { total += std::isnan(x) ? 0 : x; });
+    bool there = data.type == Dataset::Type::csr;
+    data.each_listed(r, [&](int c, float x) {
+      if (c < first || c >= first + columns || std::isnan(x)) return;
+      total += x, there = true;
+    });
     logs += total > 0 ? std::log(total) : 0;
+    count += there;
   }
-  return std::exp(logs / double(data.rows));
+  return count > 0 ? std::exp(logs / double(count)) : 1;
 }
 
 std::pair<double, double> extremes(const Dataset& data) {

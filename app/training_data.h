@@ -8,7 +8,16 @@ namespace elbo {
 struct TrainingData {
   Dataset train;
   std::optional<Dataset> valid;
+  int with_columns = 0;  // of the second domain; 0: there is one
 };
+
+/// A file's data as the config's likelihoods take them; unless `with` is empty, with that file's
+/// beside them (data/domains.h), of so many columns.
+struct Domains {
+  Dataset data;
+  int with_columns = 0;
+};
+Domains read_domains(const ModelConfig&, const std::string& data, const std::string& with);
 
 /// The fraction of DATA that --valid holds out; nothing where it names data, or is not given.
 std::optional<double> held_out_fraction(const TrainCommand&);
@@ -16,8 +25,9 @@ std::optional<double> held_out_fraction(const TrainCommand&);
 /// What a training trains on and what it validates on: parts of DATA, or data of their own.
 TrainingData read_training_data(const TrainCommand&);
 
-/// e to the mean log of the data's totals: the size of a datum like these.
-double typical_total(const Dataset&);
+/// e to the mean log of the data's totals over so many columns: the size of a datum like these.
+/// Rows in which all of that is missing have none.
+double typical_total(const Dataset&, int first, int columns);
 
 /// The smallest and the largest value that is there.
 std::pair<double, double> extremes(const Dataset&);

@@ -22,11 +22,11 @@ struct Autoencoder {
   Tensor decode(const Tensor& z, const Pass& pass = {}) const {
     return decoder(data.told(z, pass), pass);
   }
-  Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
-    return data.log_likelihood(x, theta);
+  Tensor log_likelihood(const Tensor& x, const Tensor& z, const Pass& pass = {}) const {
+    return data.log_likelihood(x, decode(z, pass));
   }
   Terms operator()(const Tensor& x, const Pass& pass) const {
-    return {log_likelihood(x, decode(encode(x, pass), pass)), {}};
+    return {log_likelihood(x, encode(x, pass), pass), {}};
   }
   void parts(auto visit) {
     visit("encoder", encoder), visit("decoder", decoder), visit(data.side_name, data.side);

@@ -32,6 +32,11 @@ int shared(const std::string& what, const std::string& word, int observed) {
   return widths[chosen(what, word, {"shared", "feature", "datum"})];
 }
 
+bool takes_counts(const ModelConfig& config) {
+  return config.likelihood == "poisson" || config.likelihood == "negative_binomial" ||
+         config.likelihood == "zinb";
+}
+
 std::optional<double> fixed(const std::string& sigma) {
   double value = 0;
   const std::string prefix = "fixed:";
@@ -44,6 +49,37 @@ std::optional<double> fixed(const std::string& sigma) {
 }
 
 }  // namespace
+
+ModelConfig first_domain(const ModelConfig& config) {
+  ModelConfig first = config;
+  first.with_observed = 0;
+  if (first.input == "auto" && !takes_counts(first) && !takes_levels(first)) first.input = "masked";
+  return first;
+}
+
+ModelConfig second_domain(const ModelConfig& config) {
+  ModelConfig second = config;
+  second.observed = config.with_observed, second.total = config.with_total;
+  if (config.with_likelihood != "none") second.likelihood = config.with_likelihood;
+  const bool same = second.likelihood == config.likelihood;
+  const ModelConfig plain;
+  const auto take = [&](auto ModelConfig::* word, auto ModelConfig::* with) {
+    if (config.*with != plain.*with) second.*word = config.*with;
+    else if (!same) second.*word = plain.*word;
+  };
+  using M = ModelConfig;
+  take(&M::input, &M::with_input), take(&M::sigma, &M::with_sigma);
+  take(&M::dispersion, &M::with_dispersion), take(&M::rates, &M::with_rates);
+  take(&M::degrees, &M::with_degrees), take(&M::levels, &M::with_levels);
+  take(&M::components, &M::with_components);
+  second.classes = config.with_classes;
+  return first_domain(second);
+}
+
+std::vector<ModelConfig> domains(const ModelConfig& config) {
+  if (!config.two_domains()) return {config};
+  return {first_domain(config), second_domain(config)};
+}
 
 const std::vector<std::string>& likelihood_names() {
   static const std::vector<std::string> names{"bernoulli",
@@ -121,15 +157,11 @@ Observation observation(const ModelConfig& config) {
 }
 
 std::optional<InputTransform> encoder_input(const ModelConfig& config) {
-  const Likelihood law = observation(config).law;
-  const bool counts = std::holds_alternative<Poisson>(law) ||
-                      std::holds_alternative<NegativeBinomial>(law) ||
-                      std::holds_alternative<ZeroInflatedNegativeBinomial>(law);
-  const std::string word = config.input != "auto"                     ? config.input
-                           : counts                                   ? "log1p"
-                           : std::holds_alternative<Categorical>(law) ? "one_hot"
-                           : takes_levels(config)                     ? "levels"
-                                                                      : "plain";
+  const std::string word = config.input != "auto"               ? config.input
+                           : takes_counts(config)               ? "log1p"
+                           : config.likelihood == "categorical" ? "one_hot"
+                           : takes_levels(config)               ? "levels"
+                                                                : "plain";
   switch (chosen("input", word, {"plain", "masked", "indicated", "log1p", "one_hot", "levels"})) {
     case 0:
       return std::nullopt;
@@ -164,10 +196,10 @@ bool takes_levels(const ModelConfig& config) {
 }
 
 std::string to_json(const ModelConfig& config) {
-  nlohmann::ordered_json json{{"observed", config.observed},
-                              {"total", config.total},
-                              {"low", config.low},
-                              {"high", config.high}};
+  nlohmann::ordered_json json{
+      {"observed", config.observed}, {"with_observed", config.with_observed},
+      {"total", config.total},       {"with_total", config.with_total},
+      {"low", config.low},           {"high", config.high}};
   for (const Condition& c : config.conditions)
     json["conditions"].push_back(
         {{"name", c.name}, {"levels", c.levels}, {"mean", c.mean}, {"scale", c.scale}});
@@ -182,7 +214,8 @@ ModelConfig config_from_json(const std::string& text, const std::string& where) 
     const nlohmann::json json = nlohmann::json::parse(text);
     ModelConfig config;
     json.at("observed").get_to(config.observed);
-    json.at("total").get_to(config.total);
+    json.at("with_observed").get_to(config.with_observed);
+    json.at("total").get_to(config.total), json.at("with_total").get_to(config.with_total);
     json.at("low").get_to(config.low), json.at("high").get_to(config.high);
     for (const auto& c : json.value("conditions", nlohmann::json::array()))
       config.conditions.push_back({c.at("name"), c.at("levels"), c.at("mean"), c.at("scale")});

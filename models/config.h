@@ -14,8 +14,10 @@ namespace elbo {
 /// What a model is made of, in the words of the command line.
 struct ModelConfig {
   std::string model = "vae";          // vae | ae
-  int observed = 0;                   // columns of the data
+  int observed = 0;                   // columns of the data, or of their first domain
+  int with_observed = 0;              // of their second; 0: they have one (models/two_domains.h)
   double total = 1;                   // of a datum's counts, where it is not known: for new ones
+  double with_total = 1;              // of those of the second domain
   double low = 0, high = 1;           // of the data, where salt is strewn over them
   std::vector<Condition> conditions;  // what `condition` names, as the training data have it
   std::vector<int> hidden{400};       // outermost first; the decoder mirrors it; may be empty
@@ -37,8 +39,16 @@ struct ModelConfig {
   int levels = 256, components = 5;      // discretised_logistic, its mixture
   int classes = 0;                       // categorical
   Preparation preparation;               // of gaussian, laplace, student_t: of the data
+  // Of the second domain.  none, 0: as the first's, where the likelihoods are the same.
+  std::string with_likelihood = "none", with_input = "none", with_sigma = "none";
+  std::string with_dispersion = "none", with_rates = "none";
+  double with_degrees = 0;
+  int with_levels = 0, with_components = 0, with_classes = 0;
 
   bool operator==(const ModelConfig&) const = default;
+
+  bool two_domains() const { return with_observed > 0; }
+  int columns() const { return observed + with_observed; }
 
   /// visit(name, value) for every field but the first ones, which the data decide.
   static void fields(auto& config, auto&& visit) {
@@ -53,8 +63,20 @@ struct ModelConfig {
     visit("posterior-sigma", config.posterior_sigma), visit("condition", config.condition);
     visit("log1p", config.preparation.log1p), visit("centre", config.preparation.centre);
     visit("standardise", config.preparation.standardise);
+    visit("with-likelihood", config.with_likelihood), visit("with-input", config.with_input);
+    visit("with-sigma", config.with_sigma), visit("with-dispersion", config.with_dispersion);
+    visit("with-rates", config.with_rates), visit("with-degrees", config.with_degrees);
+    visit("with-levels", config.with_levels), visit("with-components", config.with_components);
+    visit("with-classes", config.with_classes);
   }
 };
+
+/// What the words say of each domain, as the config of a model of that domain alone.  A domain may
+/// be missing, so that `input` is at least masked.
+ModelConfig first_domain(const ModelConfig&);
+ModelConfig second_domain(const ModelConfig&);
+/// Of the data's one domain, or of both.
+std::vector<ModelConfig> domains(const ModelConfig&);
 
 /// The names of the likelihoods, in the order of the variant's alternatives that they stand for.
 const std::vector<std::string>& likelihood_names();

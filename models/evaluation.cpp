@@ -157,21 +157,33 @@ std::vector<Real> decode(const Model& model, const std::vector<float>& z,
 
 namespace {
 
-/// The data's log totals, if the model's rates are relative to them.
+/// The data's log totals, one a row and domain, if a domain's rates are relative to them.  What is
+/// missing altogether has the total that is usual.
 std::vector<Real> totals(const Model& model, Batches& batches, long limit) {
   std::vector<Real> all;
-  if (model.data().rates == RateScale::plain) return all;
-  batches.in_order();
-  StepBySize steps([&](int rows) {
-    return make_outputs(batches.device(),
-                        [&](Outputs& out) { out.first = log_totals(batches.next(rows)); });
-  });
-  each_part(batches, limit, 512, [&](long, int rows) {
-    Outputs& out = steps(rows);
-    (*out.step)();
-    const std::vector<Real> here = out.first.read();
-    all.insert(all.end(), here.begin(), here.end());
-  });
+  const std::vector<Domain> domains = model.domains();
+  if (std::ranges::all_of(domains, [](auto& d) { return d.data.rates == RateScale::plain; }))
+    return all;
+  for (std::size_t d = 0; d < domains.size(); ++d) {
+    const ModelConfig& config = domains[d].config;
+    batches.in_order();
+    StepBySize steps([&](int rows) {
+      return make_outputs(batches.device(), [&](Outputs& out) {
+        const Tensor x = columns(batches.next(rows), domains[d].first, config.observed);
+        out.first = log_totals(x), out.second = count_present(x);
+      });
+    });
+    const long count = each_part(batches, limit, 512, [&](long first, int rows) {
+      Outputs& out = steps(rows);
+      (*out.step)();
+      const std::vector<Real> here = out.first.read(), there = out.second.read();
+      all.resize(std::max(all.size(), std::size_t(first + rows) * domains.size()));
+      for (std::size_t r = 0; r < here.size(); ++r)
+        all[(std::size_t(first) + r) * domains.size() + d] =
+            there[r] > 0 ? here[r] : Real(std::log(config.total));
+    });
+    all.resize(std::size_t(count) * domains.size());
+  }
   return all;
 }
 
@@ -266,6 +278,46 @@ double squared_error(const Dataset& data, const std::vector<float>& other) {
     sum += off * off;
   }
   return sum / (double(other.size()) / data.columns);
+}
+
+std::vector<float> translate(const Model& model, Batches& batches, const Translation& how) {
+  const TwoDomains& both = model.two_domains();
+  const Vae& target = how.to_second ? both.b : both.a;
+  const Domain domain = model.domains()[how.to_second ? 1 : 0];
+  require(how.samples >= 0, "translate: ", how.samples, " samples, expected at least 0");
+  const int draws = how.draw ? 1 : how.samples, rows_each = std::max(1, draws);
+  const int part = std::max(1, 8192 / rows_each);  // rows of the decoder at a time
+  Noise noise = evaluation_noise(batches, how.seed);
+  noise.samples = rows_each;
+  batches.in_order();
+  StepBySize steps([&](int rows) {
+    return make_outputs(batches.device(), [&](Outputs& out) {
+      const Pass pass{.noise = noise, .condition = batches.condition(rows)};
+      const Tensor q = both.encode(batches.next(rows), pass.of_data());
+      Noise drawn = noise;
+      if (draws == 0) {  // without noise, what is drawn is the posterior's mean
+        out.second = Tensor(batches.device(), {rows, q.columns() / 2});
+        drawn.given = out.second.matrix();
+      }
+      out.first = target.decode(sample_posterior(q, drawn).z, pass);
+    });
+  });
+  std::vector<float> all;
+  const std::size_t width = std::size_t(domain.config.observed);
+  each_part(batches, 0, part, [&](long first, int rows) {
+    Outputs& out = steps(rows);
+    (*out.step)();
+    const std::vector<Real> theta = out.first.read();
+    const std::vector<float> x =
+        how.draw ? domain.draw(theta, how.seed, first) : domain.mean(theta);
+    for (std::size_t r = 0; r < std::size_t(rows); ++r)
+      for (std::size_t c = 0; c < width; ++c) {
+        double sum = 0;
+        for (int s = 0; s < rows_each; ++s) sum += x[(r * rows_each + s) * width + c];
+        all.push_back(float(sum / rows_each));
+      }
+  });
+  return all;
 }
 
 }  // namespace elbo

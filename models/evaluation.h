@@ -47,4 +47,16 @@ Dataset corrupted(const Dataset&, const Corruption&, std::uint64_t seed);
 /// The mean over data of Σ (x - x̂)² over what is there in x; a NaN in x̂ counts as 0.
 double squared_error(const Dataset& x, const std::vector<float>& other);
 
+/// What the other domain would be, of data in which one may be missing (models/two_domains.h).
+struct Translation {
+  bool to_second = true;
+  bool draw = false;  // of x ~ p(x | z), z ~ q(z | x'), instead of the mean
+  int samples = 64;   // draws of z for that mean; 0: at the posterior's mean
+  std::uint64_t seed = 0;
+};
+/// E[x | x'] = E_q(z|x')[E[x | z]] of the domain's columns  →  [N,C].  Of a Gaussian law with a
+/// linear decoder the mean at the posterior's mean is exact.  Counts are those of a usual total.
+/// Errors: the model has one domain; samples below 0.
+std::vector<float> translate(const Model&, Batches&, const Translation& = {});
+
 }  // namespace elbo

@@ -12,8 +12,8 @@ namespace elbo {
 ///
 /// Burda et al., Importance Weighted Autoencoders (2016).
 template <class M>
-  requires requires(const M& model, const Tensor& x) {
-    model.log_likelihood(x, model.decode(model.encode(x)));
+  requires requires(const M& model, const Tensor& x, const Pass& pass) {
+    model.log_likelihood(x, model.encode(x, pass), pass);
   }
 Terms importance_weighted(const M& model, const Tensor& x, const Pass& pass,
                           Gradient gradient = Gradient::standard) {
@@ -21,7 +21,7 @@ Terms importance_weighted(const M& model, const Tensor& x, const Pass& pass,
     require(model.variational(), "importance weighting: the model has no posterior to draw from");
   const Tensor q = model.encode(x, pass.of_data()), kl = posterior_kl(q);
   const auto [z, log_ratio] = sample_many(q, pass.noise, gradient);
-  const Tensor log_p = model.log_likelihood(x, model.decode(z, pass));
+  const Tensor log_p = model.log_likelihood(x, z, pass);
   return {log_p, kl, importance_bound(log_p, log_ratio, pass.noise.samples)};
 }
 

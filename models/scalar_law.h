@@ -23,16 +23,17 @@ struct ObservationNoise {
 /// A model's law of the data, for one scalar after the other on the host.
 class ScalarLaw {
  public:
-  explicit ScalarLaw(const Model& model)
-      : observed_(observation(model.config())),
-        side_(model.data().side ? model.data().side.read() : std::vector<Real>()) {}
+  ScalarLaw(const ModelConfig& config, const DataModel& data)
+      : observed_(observation(config)), side_(data.side ? data.side.read() : std::vector<Real>()) {}
+  /// Errors: the model has two domains.
+  explicit ScalarLaw(const Model& model) : ScalarLaw(model.config(), model.data()) {}
 
   /// How many numbers of a scalar the decoder gives.
   int heads() const { return observed_.heads; }
   const Likelihood& likelihood() const { return observed_.law; }
 
   /// f(law, p) with the parameters p of scalar c, of which `given` are the decoder's, as
-  /// Model::parameters_of returns them.
+  /// Domain::parameters_of returns them.
   template <class F>
   auto operator()(const Real* given, int c, F&& f) const {
     return std::visit(

@@ -31,7 +31,7 @@ std::unique_ptr<Drawn> record(const Model& model, Batches& batches, int rows, in
       z = many.z, drawn->log_ratio = many.log_ratio;
     }
     const Tensor theta = model.decode(z, pass);
-    drawn->log_p = model.log_likelihood(x, theta);
+    drawn->log_p = model.data().log_likelihood(x, theta);
     if (options.features) drawn->x = x, drawn->parameters = model.data().parameters(x, theta);
   });
   return drawn;

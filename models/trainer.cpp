@@ -51,7 +51,8 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     const Terms terms = model_(x, {.training = true,
                                    .noise = noise,
                                    .corruption = options_.corruption,
-                                   .condition = batches_.condition(rows)});
+                                   .condition = batches_.condition(rows),
+                                   .kl_weight = at(options_.beta, 0)});
     const Scale gain{.factor = -1}, counted{.factor = 0};
     Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
     if (options_.budget) {
@@ -59,6 +60,9 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
       beta.found = weight_.data();
     }
     const bool free = options_.free_bits > 0;
+    bounded_ = bool(terms.bound);
+    require(!bounded_ || (!free && !options_.budget),
+            "trainer: a model that adds up its bound has neither free bits nor a budget");
     std::vector<Term> weighted{{terms.log_likelihood, terms.bound ? counted : gain}};
     if (terms.kl) weighted.push_back({terms.kl, terms.bound || free ? counted : beta});
     if (terms.bound) weighted.push_back({terms.bound, gain});
@@ -105,7 +109,7 @@ Means Trainer::means() const {
   m.log_likelihood = sums_[0] / rows;
   m.kl = terms_ > 1 ? sums_[1] / count : 0;
   m.elbo = m.log_likelihood - m.kl;
-  if (options_.bound == Bound::iwae) m.bound = sums_[2] / count;
+  if (bounded_) m.bound = sums_[2] / count;
   return m;
 }
 

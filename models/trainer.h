@@ -27,7 +27,8 @@ struct TrainingOptions {
   Bound bound = Bound::elbo;
   int samples = 1;                         // draws a datum; the ELBO averages over them
   Gradient gradient = Gradient::standard;  // of the posterior under iwae
-  Schedule beta = Constant{1};             // the weight of the KL term
+  Schedule beta = Constant{1};             // the weight of the KL term; of a bound that the model
+                                           // adds up (two domains), its first value
   std::optional<Budget> budget = {};       // finds that weight instead; it starts at beta's
   std::optional<Corruption> corruption{};  // of what the encoder sees: a denoising model
   Real free_bits = 0;                      // nats of KL that each latent unit has free
@@ -117,6 +118,7 @@ class Trainer {
   std::vector<double> sums_;        // of each of `terms_` terms, then the rows of the first
   std::size_t terms_ = 0;
   int rows_per_datum_ = 1;  // of the log-likelihood
+  bool bounded_ = false;    // another bound than the ELBO of the two terms is trained
   std::unique_ptr<Step> full_, last_;
   int last_rows_ = 0;
   std::uint32_t epoch_ = 0, position_ = 0;

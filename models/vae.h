@@ -27,12 +27,12 @@ struct Vae {
   Tensor decode(const Tensor& z, const Pass& pass = {}) const {
     return decoder(data.told(z, pass), pass);
   }
-  Tensor log_likelihood(const Tensor& x, const Tensor& theta) const {
-    return data.log_likelihood(x, theta);
+  Tensor log_likelihood(const Tensor& x, const Tensor& z, const Pass& pass = {}) const {
+    return data.log_likelihood(x, decode(z, pass));
   }
   Terms operator()(const Tensor& x, const Pass& pass) const {
     const auto [z, kl] = sample_posterior(encode(x, pass.of_data()), pass.noise);
-    return {log_likelihood(x, decode(z, pass)), kl};
+    return {log_likelihood(x, z, pass), kl};
   }
   void parts(auto visit) {
     visit("encoder", encoder), visit("decoder", decoder), visit(data.side_name, data.side);

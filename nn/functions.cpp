@@ -289,10 +289,11 @@ Tensor join(const Tensor& a, const Tensor& b) {
   Program& program = program_of(a, "join", "a");
   require(b && b.rows() > 0 && a.rows() % b.rows() == 0, "join: b is ", b ? b.shape() : Shape{0, 0},
           ", expected rows that divide those of a, ", a.shape());
-  require(!b.tracked(), "join: b is tracked, but it is what is given");
-  const Tensor out = made(a, {a.rows(), a.columns() + b.columns()}, a.tracked());
+  require(!b.tracked() || a.rows() == b.rows(), "join: b is tracked, and serves ",
+          a.rows() / b.rows(), " rows of a each; what does so is given, it has no gradient");
+  const Tensor out = made(a, {a.rows(), a.columns() + b.columns()}, a.tracked() || b.tracked());
   program.add(Join{program.use(a), program.use(b), out.matrix(), a.rows() / b.rows()});
-  if (a.tracked()) program.tape.push_back(JoinCall{a, out});
+  if (out.tracked()) program.tape.push_back(JoinCall{a, b, out});
   return out;
 }
 

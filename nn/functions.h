@@ -111,8 +111,8 @@ Tensor transform(const Tensor& x, const InputTransform&);
 /// an amount below 0, or a probability above 1.
 Tensor corrupt(const Tensor& x, const Corruption&, const Noise&);
 
-/// a [R,A] beside b [R/S,C], each row of which serves S rows of a  →  [R,A+C].  b is given: it has
-/// no gradient.  Errors: shapes that do not fit; b is tracked.
+/// a [R,A] beside b [R/S,C], each row of which serves S rows of a  →  [R,A+C].  With S > 1 b is
+/// given: it has no gradient.  Errors: shapes that do not fit; b is tracked where S > 1.
 Tensor join(const Tensor& a, const Tensor& b);
 
 /// The columns first … first + count - 1 of x, which is not tracked.

@@ -29,6 +29,7 @@ struct Pass {
   Noise noise = {};
   std::optional<Corruption> corruption = {};  // of what the encoder sees
   Tensor condition = {};                      // [B,G]: what is given of each datum, or nothing
+  Real kl_weight = 1;                         // of a bound that the model adds up itself
 
   /// Of what has one row a datum, however many samples of it are drawn later.
   Pass of_data() const {

@@ -147,8 +147,13 @@ class Autograd {
 
   void differentiate(const JoinCall& call) {
     const Matrix upstream = gradient(call.out);
-    if (upstream.tensor)
-      write(call.a, [&](const Matrix& da) { program_.add(Columns{upstream, da}); });
+    if (!upstream.tensor) return;
+    int first = 0;
+    for (const Tensor& tensor : {call.a, call.b}) {
+      if (tensor.tracked())
+        write(tensor, [&](const Matrix& out) { program_.add(Columns{upstream, out, first}); });
+      first += tensor.columns();
+    }
   }
 
   void differentiate(const ExpertsCall& call) {

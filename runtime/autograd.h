@@ -53,7 +53,7 @@ struct DropCall {
   DropoutMask mask;
 };
 struct JoinCall {
-  Tensor a, out;  // b is given
+  Tensor a, b, out;
 };
 struct ExpertsCall {
   Tensor a, b, there_a, there_b, out;

@@ -8,6 +8,7 @@
 
 #include "kernels/math/divergences.h"
 #include "models/iwae.h"
+#include "models/two_domains.h"
 #include "nn/functions.h"
 #include "nn/optimizer.h"
 #include "runtime/step.h"
@@ -522,6 +523,84 @@ TEST(Gradients, of_what_is_joined_to_what_is_given_are_slopes) {
     check_gradients(on, {a, w}, [&] {
       const Tensor y = dense(Tanh{}, join(a, given), w, bias);
       return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+    });
+  }
+}
+
+TEST(Gradients, of_two_that_are_joined_are_slopes_of_both) {
+  for (const Case& on : cases()) {
+    Tensor a(on.device, {6, 3}, some(18, 60)), b(on.device, {6, 2}, some(12, 62));
+    const Tensor w(on.device, {4, 5}, some(20, 61)), bias(on.device, {1, 4}, some(4, 63)),
+        target(on.device, {6, 4}, some(24, 64));
+    a.track(), b.track();
+    check_gradients(on, {a, b}, [&] {
+      const Tensor y = dense(Tanh{}, join(a, b), w, bias);
+      return objective({{log_prob(FixedGaussian{1}, target, y), {.factor = -1}}});
+    });
+  }
+}
+
+TEST(Gradients, of_the_product_of_experts_are_slopes_also_where_some_are_absent) {
+  for (const Case& on : cases()) {
+    Tensor a(on.device, {4, 6}, some(24, 70)), b(on.device, {4, 6}, some(24, 71));
+    const Tensor in_a(on.device, {4, 1}, {1, 0, 3, 0}), in_b(on.device, {4, 1}, {2, 1, 0, 0}),
+        target(on.device, {4, 3}, some(12, 72));
+    a.track(), b.track();
+    // Also where an expert has a part in two products, as in a model of two domains.
+    check_gradients(on, {a, b}, [&] {
+      const Tensor both = product_of_experts(a, b, in_a, in_b),
+                   alone = product_of_experts(a, b, in_a, Tensor(on.device, {4, 1}));
+      const auto [z, kl] = sample_posterior(both, Noise{.seed = 11});
+      return objective({{log_prob(FixedGaussian{Real(0.7)}, target, z), {.factor = -1}},
+                        {kl, {.factor = Real(0.6)}},
+                        {posterior_kl(alone), {.factor = Real(0.3)}}});
+    });
+  }
+}
+
+/// Two domains of 3 and 2 columns, of laws of their own: 5 data, of which the second lacks B, the
+/// third A, the fourth both, and the fifth an entry of each.
+struct TwoDomainCase {
+  ModelConfig config{.observed = 3, .with_observed = 2, .hidden = {4}, .latent = 2};
+  std::vector<Real> x = some(25, 30, 0.5, 0.5);
+  TwoDomainCase() {
+    config.activation = "tanh", config.sigma = "shared", config.likelihood = "gaussian";
+    config.with_likelihood = "negative_binomial";
+    const Real nan = std::numeric_limits<Real>::quiet_NaN();
+    for (int r = 0; r < 5; ++r)
+      for (int c = 0; c < 5; ++c) {
+        Real& v = x[std::size_t(5 * r + c)];
+        if (c > 2) v = std::floor(6 * v);
+        if ((r == 1 && c > 2) || (r == 2 && c < 3) || r == 3 || (r == 4 && c % 3 == 1)) v = nan;
+      }
+  }
+};
+
+TEST(Gradients, of_the_bound_of_two_domains_are_slopes_also_where_one_is_missing) {
+  for (const Case& on : cases()) {
+    const TwoDomainCase c;
+    TwoDomains model(on.device, c.config, Initialiser(3));
+    const Tensor x(on.device, {5, 5}, c.x);
+    std::vector<Tensor> weights;
+    for (const Parameter& p : parameters(model)) weights.push_back(p.tensor);
+    check_gradients(on, weights, [&] {
+      const Terms terms =
+          model(x, {.training = true, .noise = {.seed = 5}, .kl_weight = Real(0.6)});
+      return objective({{terms.log_likelihood, {.factor = 0}}, {terms.bound, {.factor = -1}}});
+    });
+  }
+}
+
+TEST(Gradients, of_the_importance_weighted_bound_of_two_domains_are_slopes) {
+  for (const Case& on : cases()) {
+    const TwoDomainCase c;
+    TwoDomains model(on.device, c.config, Initialiser(3));
+    const Tensor x(on.device, {5, 5}, c.x);
+    std::vector<Tensor> weights;
+    for (const Parameter& p : parameters(model)) weights.push_back(p.tensor);
+    check_gradients(on, weights, [&] {
+      const Terms terms = importance_weighted(model, x, Pass{.noise = {.seed = 5, .samples = 3}});
+      return objective({{terms.log_likelihood, {.factor = 0}}, {terms.bound, {.factor = -1}}});
     });
   }
 }
