@@ -54,8 +54,8 @@ void advise_counts(const Dataset& data, const Inspection& i, Advice& advice) {
     advice.flags += " --rates library";
   if (size.correlation > 0.7)
     advice.warnings.push_back(fmt::format(
-        "size dominates: the first principal component of log(1 + x) and the rows' totals "
-        "correlate by {:.2f}; --rates library takes the total out of what is learnt",
+        "size dominates: the first principal component of log(1 + x) and the rows' logarithmic "
+        "totals correlate by {:.2f}; --rates library takes the total out of what is learnt",
         size.correlation));
 }
 
@@ -86,8 +86,8 @@ void advise_real(const Dataset& data, const Inspection& i, Advice& advice) {
     const SizeEffect size = size_effect(data, false);
     if (size.correlation > 0.7)
       advice.warnings.push_back(fmt::format(
-          "size dominates: the first principal component and the rows' totals correlate by {:.2f}, "
-          "the rows' means carry {:.0f} % of the variance; centre the rows",
+          "size dominates: the first principal component and the rows' means correlate by {:.2f}, "
+          "and carry {:.0f} % of the variance; centre the rows",
           size.correlation, 100 * size.share));
   }
 }
@@ -124,7 +124,8 @@ Advice advise(const Dataset& data, const Inspection& i) {
     }
   }
   if (i.missing > 0) {
-    advice.flags += " --input masked";
+    if (advice.real || advice.choices[0].likelihood == "bernoulli")
+      advice.flags += " --input indicated";
     advice.warnings.push_back("missing entries have no part in the likelihood");
   }
   for (const int c : i.few_values)

@@ -107,8 +107,8 @@ Split split(const Dataset&, double fraction, std::uint64_t seed);
 /// these, which are followed in this order, serve all files:
 ///
 ///     annotations=PATH    a table of what is known of the rows (annotations.h)
-///     labels=NAME         an annotation (of CSV: a column) that gives the labels
-///     only=NAME:LEVEL     the rows of which annotation NAME is LEVEL
+///     labels=NAME         an annotation, or else a column, that gives the labels
+///     only=NAME:LEVEL     the rows of which annotation NAME is LEVEL; may come several times
 ///     drop=NAME,NAME      without these columns, by name or number (from 1)
 ///     columns=PATH        the columns that a file names, one a line, in its order
 ///     missing=skip        of them, those that are there

@@ -114,13 +114,33 @@ std::vector<int> named_columns(const Dataset& data, const std::vector<std::strin
   return columns;
 }
 
-Dataset dropped(const Dataset& data, const std::string& names) {
-  const std::vector<int> out = named_columns(data, split_list(names), "drop", false);
+Dataset without(const Dataset& data, const std::vector<int>& out, const std::string& why) {
   std::vector<int> kept;
   for (int c = 0; c < data.columns; ++c)
     if (std::find(out.begin(), out.end(), c) == out.end()) kept.push_back(c);
-  require(!kept.empty(), data.source, ": drop=", names, " leaves no column");
+  require(!kept.empty(), data.source, ": ", why, " leaves no column");
   return data.select_columns(kept);
+}
+
+Dataset dropped(const Dataset& data, const std::string& names) {
+  return without(data, named_columns(data, split_list(names), "drop", false), "drop=" + names);
+}
+
+/// With an annotation, or else a column, as labels.
+Dataset labelled(Dataset data, const std::string& name) {
+  const bool known =
+      name == "label" || std::any_of(data.annotations.begin(), data.annotations.end(),
+                                     [&](const auto& a) { return a.name == name; });
+  const std::vector<int> column =
+      known ? std::vector<int>{} : named_columns(data, {name}, "labels", true);
+  if (!column.empty()) {
+    Annotation a{name, {}, {}};
+    for (long r = 0; r < data.rows; ++r) a.values.push_back(data.value(r, column[0]));
+    data.annotations.push_back(std::move(a));
+    data = without(data, column, "labels=" + name);
+  }
+  take_labels(data, name);
+  return data;
 }
 
 Dataset chosen(const Dataset& data, const std::string& path, const Options& options) {
@@ -192,8 +212,8 @@ Dataset read_dataset(const std::string& what) {
   Dataset data =
       path.starts_with("builtin:") ? builtin_dataset(path) : read_by_format(path, options);
   if (const auto table = general.get("annotations")) attach_annotations(data, *table);
-  if (const auto name = general.get("labels")) take_labels(data, *name);
-  if (const auto level = general.get("only")) data = only(data, *level);
+  if (const auto name = general.get("labels")) data = labelled(std::move(data), *name);
+  for (const std::string& level : general.all("only")) data = only(data, level);
   if (const auto names = general.get("drop")) data = dropped(data, *names);
   if (const auto file = general.get("columns")) data = chosen(data, *file, general);
   else require(!general.get("missing"), path, ": missing=skip says how columns=PATH is meant");

@@ -125,6 +125,22 @@ long duplicates_of(const Dataset& data) {
   return duplicates;
 }
 
+/// log(1 + total) of counts, else the mean of what is there.
+std::vector<double> sizes_of(const Dataset& data, bool counts) {
+  std::vector<double> sizes = totals_of(data);
+  for (long r = 0; r < data.rows; ++r) {
+    double& size = sizes[std::size_t(r)];
+    if (counts) {
+      size = std::log1p(size);
+      continue;
+    }
+    long there = data.columns;
+    data.each_listed(r, [&](int, float x) { there -= std::isnan(x); });
+    size /= double(std::max(there, 1L));
+  }
+  return sizes;
+}
+
 double correlation(const std::vector<double>& a, const std::vector<double>& b) {
   using Vector = Eigen::Map<const Eigen::ArrayXd>;
   const Vector x(a.data(), long(a.size())), y(b.data(), long(b.size()));
@@ -246,7 +262,7 @@ SizeEffect size_effect(const Dataset& data, bool counts) {
     for (std::uint64_t i = lists.starts[r]; i < lists.starts[r + 1]; ++i) sum += lists.values[i];
     along += sum * sum / double(d);
   }
-  return {std::abs(correlation(scores, totals_of(data))), squares > 0 ? along / squares : 0};
+  return {std::abs(correlation(scores, sizes_of(data, counts))), squares > 0 ? along / squares : 0};
 }
 
 std::vector<double> covariance_spectrum(const Dataset& data) {

@@ -37,12 +37,12 @@ Inspection inspect(const Dataset&);
 
 /// How much of the data is the size of its rows.
 struct SizeEffect {
-  double correlation = 0;  // |r| of the first principal component and the rows' totals
+  double correlation = 0;  // |r| of the first principal component and the rows' sizes
   double share = 0;        // of the variance: what the rows' means carry
 };
 
-/// Of log(1 + x) where `counts`, else of x; the totals are of x.  What is missing is at its
-/// column's mean.
+/// Of log(1 + x) and log(1 + total) where `counts`, else of x and its mean over what is there.  To
+/// the component, what is missing is at its column's mean.
 SizeEffect size_effect(const Dataset&, bool counts);
 
 /// The eigenvalues of the columns' covariance (over N), descending; what is missing is at its

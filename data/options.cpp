@@ -45,7 +45,7 @@ Options::Options(std::string source, std::string_view text) : source_(std::move(
     require(equals != part.npos && equals > 0, source_, ": ", quoted(part),
             " follows its name, expected key=value");
     const std::string key(part.substr(0, equals));
-    require(!get(key), source_, ": ", quoted(key), " is given twice");
+    require(key == "only" || !get(key), source_, ": ", quoted(key), " is given twice");
     given_.emplace_back(key, decoded(part.substr(equals + 1)));
   }
 }
@@ -54,6 +54,13 @@ std::optional<std::string> Options::get(std::string_view key) const {
   for (const auto& [name, value] : given_)
     if (name == key) return value;
   return {};
+}
+
+std::vector<std::string> Options::all(std::string_view key) const {
+  std::vector<std::string> values;
+  for (const auto& [name, value] : given_)
+    if (name == key) values.push_back(value);
+  return values;
 }
 
 long Options::whole(std::string_view key, long least, long otherwise) const {

@@ -14,11 +14,14 @@ namespace elbo {
 class Options {
  public:
   Options() = default;
-  /// Errors, which begin with `source: `: a part that is no key=value, a key given twice.
+  /// Errors, which begin with `source: `: a part that is no key=value, a key but `only` given
+  /// twice.
   Options(std::string source, std::string_view text);
 
   /// The value of a key; nothing where it is not given.
   std::optional<std::string> get(std::string_view key) const;
+  /// All values of a key that may be given several times.
+  std::vector<std::string> all(std::string_view key) const;
   /// The value, a whole number of at least `least`, or `otherwise`.  Errors: it is none.
   long whole(std::string_view key, long least, long otherwise) const;
   /// Whether the value is 1; not given is not.  Errors: it is neither 0 nor 1.

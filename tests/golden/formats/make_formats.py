@@ -89,3 +89,18 @@ for i, kind in enumerate(("cat", "dog")):
         grey = np.add.outer(np.arange(3), np.arange(4)).astype(np.uint8) * 10 + 100 * i + k
         image = Image.fromarray(grey, "L")
         (image if k == 0 else image.convert("RGB")).save(folder / f"{k}.png")
+
+# Files that claim more than they hold: chunks that were never written.
+many = dict(shape=(2**40,), chunks=(2**16,), compression="gzip")
+with h5py.File(out / "claims_names.h5ad", "w") as f:
+    f["X"] = x
+    f.create_dataset("obs/_index", dtype="S8", **many)
+    f["var/_index"] = [f"g{i}" for i in range(5)]
+with h5py.File(out / "claims_values.h5ad", "w") as f:
+    g = f.create_group("X")
+    g.attrs["encoding-type"], g.attrs["shape"] = "csr_matrix", [6, 5]
+    g["indptr"] = [0, 0, 0, 0, 0, 0, 2**40]
+    g.create_dataset("indices", dtype="i4", **many)
+    g.create_dataset("data", dtype="f4", **many)
+    f["obs/_index"] = [f"c{i}" for i in range(6)]
+    f["var/_index"] = [f"g{i}" for i in range(5)]
