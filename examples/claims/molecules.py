@@ -9,7 +9,7 @@ import numpy as np
 from trained import TrainedClaims, log_mean, responsibilities
 
 claims = TrainedClaims()
-SMOOTHING = [0.5, 1, 2, 5, 10, 20]
+SMOOTHING = [1, 3, 10, 30, 100]
 
 
 def independent(train, test):

@@ -54,7 +54,7 @@ TEST(CellCycle, is_found_again_by_one_latent_unit_that_knows_nothing_of_the_libr
   // Phases are uniform: the quantiles of z are those of the cycle.
   std::sort(z.begin(), z.end());
   if (with_phase < 0) std::reverse(z.begin(), z.end());
-  const std::vector<float> x = model.mean(decode(model, {z[900], z[1940]}));
+  const std::vector<float> x = model.mean(decode(model, {z[800], z[1800]}));
   const auto change = [&](std::size_t g) {
     return std::log2(x[g + data.column_names.size()] / x[g]);
   };
