@@ -352,8 +352,9 @@ Lists read_lists(const Hdf5File& file, const std::string& starts, const std::str
   }
   require(last == entries, file.path(), ": '", starts, "' ends with ", last, ", expected ",
           entries);
-  lists.columns.reserve(std::size_t(entries));
-  for (const std::int64_t index : file.numbers<std::int64_t>(indices)) {
+  const auto columns = file.numbers<std::int64_t>(indices);
+  lists.columns.reserve(columns.size());
+  for (const std::int64_t index : columns) {
     require(index >= 0 && index < minor, file.path(), ": '", indices, "' has ", index,
             ", expected numbers from 0 to ", minor - 1);
     lists.columns.push_back(std::uint32_t(index));
