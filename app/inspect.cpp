@@ -35,10 +35,10 @@ bool is_counts(const Inspection& i) {
   return i.whole && i.least >= 0 && i.most > 1 && (i.zeros > 0.1 || i.most > 255);
 }
 
-/// Expression levels on a log scale have no sign, and a share of zeros.
+/// Logs of counts or concentrations: many columns of one unit, without sign.
 bool is_logs(const Dataset& data, const Inspection& i) {
   return data.image_height == 0 && !i.whole && i.least >= 0 && i.most > 1 && i.most < 100 &&
-         i.zeros > 0.01 && i.columns >= 20;
+         i.columns >= 20 && i.deviations < 100;
 }
 
 void advise_counts(const Dataset& data, const Inspection& i, Advice& advice) {
@@ -46,7 +46,7 @@ void advise_counts(const Dataset& data, const Inspection& i, Advice& advice) {
   const Choice poisson{"poisson", "counts without more variance than mean"};
   const Choice negative{
       "negative_binomial",
-      fmt::format("counts; a column's variance is {:.3g} times its mean (median)", i.dispersion)};
+      fmt::format("counts; the columns' variances are {:.3g} times their means", i.dispersion)};
   advice.choices = dispersed ? std::vector{negative, poisson} : std::vector{poisson, negative};
   advice.choices.push_back({"zinb", "counts with more zeros than their dispersion explains"});
   const SizeEffect size = size_effect(data, true);

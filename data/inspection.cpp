@@ -159,7 +159,8 @@ Inspection inspect(const Dataset& data) {
 
   found.least = INFINITY, found.most = -INFINITY, found.whole = true;
   double there = 0, most_deviation = 0, least_deviation = INFINITY;
-  std::vector<double> dispersions, excesses;
+  double spread = 0, mean = 0;
+  std::vector<double> excesses;
   for (int c = 0; c < data.columns; ++c) {
     const Column& column = columns[std::size_t(c)];
     if (column.there == 0) continue;
@@ -175,12 +176,13 @@ Inspection inspect(const Dataset& data) {
     found.variance += variance;
     most_deviation = std::max(most_deviation, deviation);
     least_deviation = std::min(least_deviation, deviation);
-    if (column.mean() > 0) dispersions.push_back(variance / column.mean());
+    if (column.mean() > 0) spread += variance, mean += column.mean();
     excesses.push_back(column.fourth / double(column.there) / (variance * variance) - 3);
     if (column.whole && column.most - column.least <= 20) found.few_values.push_back(c);
   }
   if (found.whole) found.few_values.clear();
-  found.dispersion = median(dispersions), found.excess = median(excesses);
+  found.dispersion = mean > 0 ? spread / mean : 0;
+  found.excess = median(std::move(excesses));
   found.deviations = most_deviation > 0 ? most_deviation / least_deviation : 1;
 
   double filled = 0, ones = 0;

@@ -25,7 +25,7 @@ struct Inspection {
   std::vector<int>
       few_values;         // columns of whole numbers that span at most 20, where others do not
   long duplicates = 0;    // rows that equal an earlier one
-  double dispersion = 0;  // median over columns of variance / mean
+  double dispersion = 0;  // Σ variance / Σ mean, of columns with a mean above 0
   double excess = 0;      // median over columns of the excess kurtosis
   double deviations = 0;  // largest / smallest standard deviation of a column
   Extent totals;          // of the rows' sums

@@ -43,7 +43,7 @@ void append(Dataset& data, const std::string& file) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   require(png_image_begin_read_from_memory(&image, content.data(), content.size()) != 0, file,
-          ": begins with ", hex(content, 4), ": not a PNG: ", image.message);
+          ": begins with ", hex(content, 4), ": not a whole PNG: ", image.message);
   if (data.rows == 0) data.image_height = int(image.height), data.image_width = int(image.width);
   const bool fits =
       image.height == unsigned(data.image_height) && image.width == unsigned(data.image_width);

@@ -39,6 +39,16 @@ class BadInput : public testing::TestWithParam<Case> {
     folder->with("word.csv", "1,2\n3,four\n");
     folder->with("large.csv", "0.5,0.25\n0.1,2\n");
     folder->with("empty.csv", "");
+    folder->with("negative.csv", "3,1\n2,-1\n");
+    folder->with("fraction.csv", "3,1\n2,1.5\n");
+    folder->with("letters.fa", ">a\nACGT\n>b\nAC!T\n");
+    folder->with("lengths.fa", ">a\nACGT\n>b\nACG\n");
+    folder->with("text.h5ad", "this is no HDF5");
+    folder->with("text.npz", "this is no archive");
+    const std::string cells = ELBO_SOURCE_DIR "/tests/golden/formats/";
+    std::filesystem::copy(cells + "lzf.h5ad", *folder / "lzf.h5ad");
+    folder->with("short.h5ad", content_of(cells + "csr.h5ad").substr(0, 9000));
+    folder->with("short.npz", content_of(cells + "stored.npz").substr(0, 300));
     folder->with("short-images-idx3-ubyte",
                  std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16));
     folder->with("magic-images-idx3-ubyte",
@@ -140,6 +150,20 @@ std::vector<Case> cases() {
       {"wrong_magic", train({"magic-images-idx3-ubyte"}), 1, "magic-images-idx3-ubyte"},
       {"text_for_npy", train({"text.npy"}), 1, "text.npy"},
       {"value_outside_the_support", train({"large.csv"}), 1, "row 1, column 1"},
+      {"negative_count", train({"negative.csv", "--likelihood", "negative_binomial"}), 1,
+       "negative.csv: row 1, column 1: -1 is outside the support"},
+      {"fractional_count", train({"fraction.csv", "--likelihood", "negative_binomial"}), 1,
+       "fraction.csv: row 1, column 1: 1.5 is outside the support"},
+      {"letter_of_no_alphabet", train({"letters.fa"}), 1, "letters.fa:4: letter '!'"},
+      {"sequence_of_another_length", train({"lengths.fa"}), 1, "lengths.fa:4: record"},
+      {"text_for_cells", train({"text.h5ad"}), 1, "text.h5ad: begins with 74 68 69 73"},
+      {"text_for_an_archive", train({"text.npz"}), 1, "text.npz: begins with 74 68 69 73"},
+      {"cells_packed_by_lzf", train({"lzf.h5ad"}), 1, "compression='gzip'"},
+      {"truncated_cells", train({"short.h5ad"}), 1, "short.h5ad: is truncated"},
+      {"truncated_archive", train({"short.npz"}), 1, "short.npz"},
+      {"key_that_nobody_knows", train({"word.csv?lables=1"}), 1, "lables"},
+      {"unknown_layer", {"inspect", "lzf.h5ad?layer=x"}, 1, "has no layer 'x'"},
+      {"inspection_of_nothing", {"inspect", "nowhere.csv"}, 1, "nowhere.csv: no such file"},
       {"unknown_builtin", train({"builtin:letters"}), 1, "builtin:letters"},
       {"out_below_a_file",
        {"train", digits, "--epochs", "1", "--hidden", "4", "--out", "file/run"},

@@ -509,7 +509,7 @@ TEST(Help, of_every_command_shows_its_flags_and_defaults) {
   const TemporaryFolder folder;
   EXPECT_EQ(run(folder, {"--help"}).status, 0);
   for (const char* command : {"train", "evaluate", "encode", "decode", "reconstruct", "restore",
-                              "impute", "sample", "translate", "info", "certify"}) {
+                              "impute", "sample", "translate", "inspect", "info", "certify"}) {
     const Outcome help = run(folder, {command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_GT(help.out.size(), 200u) << command;

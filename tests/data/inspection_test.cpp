@@ -60,7 +60,7 @@ TEST(Inspection, CountsWhatIsThere) {
   EXPECT_EQ(found.totals.most, 12.5);
   // Columns 0 and 3 vary: by 4 about 2, and by 0.25 about 1.
   EXPECT_DOUBLE_EQ(found.variance, 4 + 0.25);
-  EXPECT_DOUBLE_EQ(found.dispersion, (2 + 0.25) / 2);
+  EXPECT_DOUBLE_EQ(found.dispersion, (4 + 0.25) / (2 + 1));
   EXPECT_DOUBLE_EQ(found.deviations, 4);
   EXPECT_DOUBLE_EQ(found.excess, -2) << "the kurtosis of two equal halves is 1";
   EXPECT_EQ(found.one_hot, 0);
