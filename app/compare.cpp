@@ -88,8 +88,14 @@ Line line_of(const Measure& by, const std::string& run) {
     if (!std::isnan(off)) line.squared_error += off * off / double(data.rows);
   }
   if (model.variational()) {
-    set_likelihood(line,
-                   scores(model, batches, {.samples = c.samples, .seed = c.seed}).log_evidence);
+    std::vector<double> evidence =
+        scores(model, batches, {.samples = c.samples, .seed = c.seed}).log_evidence;
+    // Models of data that were prepared otherwise compare in the data's own units, if there is a
+    // way.
+    const Preparation& preparation = model.config().preparation;
+    for (std::size_t r = 0; preparation.any() && r < evidence.size(); ++r)
+      evidence[r] += preparation.log_volume(by.data.slice(long(r), 1)).value_or(NAN);
+    set_likelihood(line, evidence);
     const std::vector<double> kl = kl_per_unit(codes);
     line.rate = std::accumulate(kl.begin(), kl.end(), 0.0);
   }
