@@ -35,10 +35,10 @@ bool is_counts(const Inspection& i) {
   return i.whole && i.least >= 0 && i.most > 1 && (i.zeros > 0.1 || i.most > 255);
 }
 
-/// Logs of counts or concentrations: many columns of one unit, without sign.
-bool is_logs(const Dataset& data, const Inspection& i) {
+/// Levels on a log scale, as of expression, have no sign, and many columns of one unit.
+bool may_be_logs(const Dataset& data, const Inspection& i) {
   return data.image_height == 0 && !i.whole && i.least >= 0 && i.most > 1 && i.most < 100 &&
-         i.columns >= 20 && i.deviations < 100;
+         i.columns >= 20;
 }
 
 void advise_counts(const Dataset& data, const Inspection& i, Advice& advice) {
@@ -82,7 +82,7 @@ void advise_real(const Dataset& data, const Inspection& i, Advice& advice) {
         fmt::format("the columns' standard deviations differ by a factor of {:.3g}: standardise "
                     "them, or the largest decide alone what is learnt",
                     i.deviations));
-  if (is_logs(data, i)) {
+  if (may_be_logs(data, i)) {
     const SizeEffect size = size_effect(data, false);
     if (size.correlation > 0.7)
       advice.warnings.push_back(fmt::format(
