@@ -54,7 +54,7 @@ void finish(EncodeCommand& c) {
   const auto ends = [&](const char* ending) { return c.out.ends_with(ending); };
   if (!ends(".npy") && !ends(".csv") && !ends(".h5ad"))
     throw UsageError("--out " + c.out + ": expected a name in .npy, .csv or .h5ad");
-  if (ends(".h5ad") != cells && (ends(".h5ad") || c.in_place))
+  if (!cells && (ends(".h5ad") || c.in_place))
     throw UsageError("--out in .h5ad and --in-place: DATA is not in .h5ad");
 }
 

@@ -11,13 +11,11 @@ namespace elbo {
 ///
 /// In this order, the first and the last only where asked for; missing entries stay missing:
 ///     log1p               x → log(1 + x)
-///     centre rows         x_c → x_c - mean of the row's entries that are there: takes a factor
-///     that
-///                         all of a row have in common out of its logarithms.  Not undone: what
+///     centre rows         x_c → x_c - mean of the row's entries that are there: takes what all of
+///                         a row have in common, a factor, out of its logarithms.  Not undone: what
 ///                         comes out is a row whose mean is 0
-///     standardise         x_c → (x_c - m_c) / s_c with the mean and deviation of the training
-///     data:
-///                         of each column (columns) or of all entries (all); s = 1 where constant
+///     standardise         x_c → (x_c - m_c) / s_c, the mean and deviation of the training data, of
+///                         each column (columns) or of all entries (all); s = 1 where constant
 ///
 /// A density changes by the volume: log p(x) = log p'(x') + log |dx'/dx| with
 ///     log |dx'/dx| = -Σ_c log s_c - Σ_c log(1 + x_c), the last only with log1p,

@@ -62,7 +62,7 @@ TEST_F(Cells, encoded_in_place_are_written_only_once_unless_forced) {
   const std::string once = content_of(folder / "cells.h5ad");
   const Outcome again = encode({"--in-place"});
   EXPECT_EQ(again.status, 1);
-  EXPECT_EQ(again.error, "elbo: cells.h5ad: has obsm/X_elbo already; --force replaces it\n");
+  EXPECT_EQ(again.error, "elbo: encode: cells.h5ad: has obsm/X_elbo already; --force replaces it\n");
   EXPECT_EQ(content_of(folder / "cells.h5ad"), once);
   ASSERT_EQ(encode({"--in-place", "--force"}).status, 0);
   expect_latents("cells.h5ad");
@@ -83,7 +83,7 @@ TEST_F(Cells, encode_refuses_what_does_not_fit_and_leaves_the_file_alone) {
   EXPECT_EQ(encode({"--in-place"}, "z.npy").status, 2);
   const Outcome part = encode({"--in-place"}, "cells.h5ad?only=line:A");
   EXPECT_EQ(part.status, 1);
-  EXPECT_EQ(part.error, "elbo: cells.h5ad: has 6 observations, obsm/X_elbo would have 3 rows\n");
+  EXPECT_EQ(part.error, "elbo: encode: cells.h5ad: has 6 observations, obsm/X_elbo would have 3 rows\n");
   EXPECT_EQ(content_of(folder / "cells.h5ad"), before);
 }
 
@@ -128,7 +128,7 @@ TEST_F(Inspect, recommends_a_likelihood_for_each_kind_of_numbers) {
   EXPECT_EQ(best(of(4, real)), "gaussian");
   EXPECT_EQ(best(of(4, tails)), "student_t");
   EXPECT_EQ(best(of(4, counts)), "negative_binomial");
-  EXPECT_EQ(best(told("builtin:digits?n=40")), "bernoulli");
+  EXPECT_EQ(best(told("builtin:digits?n=40")), "discretised_logistic");
   folder.with("x.fa", ">a\nACGT\n>b\nTTGA\n");
   EXPECT_EQ(best(told("x.fa")), "categorical");
   EXPECT_EQ(told("x.fa").at("command"), "elbo train x.fa --likelihood categorical --classes 4");
@@ -199,7 +199,7 @@ TEST_F(Inspect, of_a_broken_file_is_an_error) {
   const Outcome outcome = run(folder, {"inspect", "x.h5ad"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
-  EXPECT_TRUE(outcome.error.starts_with("elbo: x.h5ad: is truncated")) << outcome.error;
+  EXPECT_TRUE(outcome.error.starts_with("elbo: inspect: x.h5ad: is truncated")) << outcome.error;
 }
 
 }  // namespace
