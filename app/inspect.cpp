@@ -77,18 +77,22 @@ void advise_real(const Dataset& data, const Inspection& i, Advice& advice) {
   advice.choices.push_back(gaussian);
   if (!tails) advice.choices.push_back({"laplace", "any numbers; less moved by outliers"});
   if (!unit) advice.flags += " --sigma feature";
-  if (!unit && i.deviations > 10)
+  if (!unit && i.deviations > 10) {
+    advice.flags += " --standardise columns";
     advice.warnings.push_back(
         fmt::format("the columns' standard deviations differ by a factor of {:.3g}: standardise "
                     "them, or the largest decide alone what is learnt",
                     i.deviations));
+  }
   if (may_be_logs(data, i)) {
     const SizeEffect size = size_effect(data, false);
-    if (size.correlation > 0.7)
+    if (size.correlation > 0.7) {
+      advice.flags += " --centre rows";
       advice.warnings.push_back(fmt::format(
           "size dominates: the first principal component and the rows' means correlate by {:.2f}, "
-          "and carry {:.0f} % of the variance; centre the rows",
+          "and carry {:.0f} % of the variance; --centre rows takes the mean out of what is learnt",
           size.correlation, 100 * size.share));
+    }
   }
 }
 

@@ -273,6 +273,8 @@ std::vector<double> covariance_spectrum(const Dataset& data) {
   long varying = 0;
   for (int c = 0; c < data.columns; ++c)
     if (columns[std::size_t(c)].squares > 0) place[std::size_t(c)] = int(varying++);
+  std::vector<double> values(std::size_t(data.columns), 0);
+  if (varying == 0) return values;
   Eigen::MatrixXd covariance = Eigen::MatrixXd::Zero(varying, varying);
   constexpr long most_rows = 1024;
   for (long first = 0; first < data.rows; first += most_rows) {
@@ -294,14 +296,9 @@ std::vector<double> covariance_spectrum(const Dataset& data) {
     covariance += product.cast<double>();
   }
   covariance /= double(std::max(data.rows, 1L));
-  std::vector<double> values;
-  if (varying > 0) {
-    // Of the lower half only.
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance, Eigen::EigenvaluesOnly);
-    values.assign(solver.eigenvalues().begin(), solver.eigenvalues().end());
-  }
-  std::reverse(values.begin(), values.end());
-  values.resize(std::size_t(data.columns), 0);
+  // Of the lower half only.
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance, Eigen::EigenvaluesOnly);
+  std::reverse_copy(solver.eigenvalues().begin(), solver.eigenvalues().end(), values.begin());
   return values;
 }
 

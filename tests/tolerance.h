@@ -42,6 +42,11 @@ inline double formula(double roundings, double magnitude) {
   return 2 * roundings * unit * std::max(1.0, std::abs(magnitude));
 }
 
+/// The same for numbers that are floats in every build, as those of data sets are.
+inline double of_floats(double roundings, double magnitude) {
+  return roundings * std::numeric_limits<float>::epsilon() * std::max(1.0, std::abs(magnitude));
+}
+
 /// x as a product of that precision reads it.
 inline Real rounded(Real x, Precision precision) {
 #ifndef ELBO_DOUBLE

@@ -126,7 +126,7 @@ TEST(Experts, have_the_gradient_of_plain_loops_in_double_and_none_where_they_are
 }
 
 TEST(CountPresent, counts_what_is_no_nan_on_every_device) {
-  for (const auto [rows, columns] : {std::pair{1, 1}, {3, 3}, {33, 130}, {2, 1000}, {301, 9}}) {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 3}, {33, 130}, {2, 1000}, {301, 9}}) {
     Values x = uniform(rows, columns, 4);
     std::vector<int> there(std::size_t(rows), columns);
     for (int r = 0; r < rows; ++r)

@@ -50,7 +50,7 @@ TEST(Pca, of_a_rectangles_corners_is_its_sides) {
       4, 2,
       {float(5 + 1.2 - 0.8), float(7 + 1.6 + 0.6), float(5 + 1.2 + 0.8), float(7 + 1.6 - 0.6),
        float(5 - 1.2 - 0.8), float(7 - 1.6 + 0.6), float(5 - 1.2 + 0.8), float(7 - 1.6 - 0.6)}));
-  const double near = 20 * tolerance::formula(1, 10);  // the corners are rounded to Real's digits
+  const double near = 20 * tolerance::of_floats(1, 10);  // as the corners are rounded
   EXPECT_NEAR(pca.mean()[0], 5, near);
   EXPECT_NEAR(pca.mean()[1], 7, near);
   EXPECT_NEAR(pca.variances()[0], 4, near);
@@ -173,7 +173,7 @@ TEST(FrechetDistance, of_gaussians_along_the_same_axes_is_that_of_means_and_devi
 TEST(FrechetDistance, of_covariances_that_do_not_commute_is_known_in_two_dimensions) {
   // tr (C₁C₂)^½ = (tr C₁C₂ + 2 √(|C₁||C₂|))^½; C₂ is diag(9, 1) turned by the angle of (0.6, 0.8).
   std::vector<double> turned;
-  for (const auto [u, v] : {std::pair{3., 1.}, {3., -1.}, {-3., 1.}, {-3., -1.}})
+  for (const auto& [u, v] : {std::pair{3., 1.}, {3., -1.}, {-3., 1.}, {-3., -1.}})
     turned.insert(turned.end(), {0.6 * u - 0.8 * v, 0.8 * u + 0.6 * v});
   const double trace = 4 * (9 * 0.36 + 0.64) + 1 * (9 * 0.64 + 0.36);
   const double expected = 4 + 1 + 9 + 1 - 2 * std::sqrt(trace + 2 * std::sqrt(4 * 1 * 9 * 1));

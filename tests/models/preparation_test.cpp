@@ -53,7 +53,7 @@ TEST(Preparation, undone_gives_the_data_again) {
       for (const double m : p.mean) size = std::max(size, std::fabs(m));
       const double spread =
           p.log1p ? (1 + size) * (1 + std::log1p(size) + size / (1 + size)) : size;
-      EXPECT_NEAR(prepared.floats[i], data.floats[i], tolerance::formula(2, spread)) << i;
+      EXPECT_NEAR(prepared.floats[i], data.floats[i], tolerance::of_floats(2, spread)) << i;
     }
   }
 }
@@ -69,8 +69,9 @@ TEST(Preparation, of_columns_has_mean_0_and_deviation_1_but_where_a_column_is_co
     for (long r = 0; r < data.rows; ++r)
       if (const double x = data.value(r, c); !std::isnan(x)) sum += x, squares += x * x, ++count;
     EXPECT_EQ(count, c == 1 ? 39 : 40);
-    EXPECT_NEAR(sum / count, 0, tolerance::sum(count, 1));
-    EXPECT_NEAR(squares / count, c == 3 ? 0 : 1, tolerance::sum(count, 2));
+    // Each number is rounded to a float once.
+    EXPECT_NEAR(sum / count, 0, tolerance::of_floats(1, 4));
+    EXPECT_NEAR(squares / count, c == 3 ? 0 : 1, tolerance::of_floats(2, 1));
   }
 }
 
@@ -88,9 +89,9 @@ TEST(Preparation, centred_rows_lose_a_factor_that_all_of_a_row_share_and_nothing
       EXPECT_EQ(std::isnan(x), r == 2 && c == 1);
       if (std::isnan(x)) continue;
       sum += x;
-      EXPECT_NEAR(larger.value(r, c), x, tolerance::formula(4, double(r) + 12));
+      EXPECT_NEAR(larger.value(r, c), x, tolerance::of_floats(4, double(r) + 12));
     }
-    EXPECT_NEAR(sum, 0, tolerance::sum(4, 40));
+    EXPECT_NEAR(sum, 0, tolerance::of_floats(4, 40));
   }
   EXPECT_EQ(p.log_volume(table()), std::nullopt);
 }
@@ -141,7 +142,7 @@ TEST(Preparation, leaves_a_density_that_in_own_units_is_that_of_the_decoders_gau
       magnitude += (std::fabs(here) + std::fabs(off) * (std::fabs(y) + std::fabs(centre) + 1) / s) /
                    double(data.rows);
     }
-    EXPECT_NEAR(got, expected, tolerance::formula(30, magnitude));
+    EXPECT_NEAR(got, expected, tolerance::of_floats(30, magnitude));
   }
 }
 

@@ -70,7 +70,7 @@ TEST(Scores, of_another_posterior_come_to_the_evidence_and_to_the_expected_recon
     const double error = 5 * (1 + std::abs(x) / 2) / std::sqrt(samples);
     EXPECT_NEAR(s.log_evidence[i], log_normal(x, 2), error);
     EXPECT_NEAR(s.reconstruction[i], expected, error);
-    EXPECT_NEAR(s.features[i], s.reconstruction[i], tolerance::formula(8, expected));
+    EXPECT_NEAR(s.features[i], s.reconstruction[i], tolerance::of_floats(8, expected));
     const double kl = 0.5 * x * x / 4;
     EXPECT_NEAR(s.elbo[i], -(expected + 0.25) - kl, error);
     EXPECT_LT(s.elbo[i], s.log_evidence[i]);
@@ -139,7 +139,7 @@ TEST(Scores, of_a_missing_entry_are_nothing_and_an_autoencoder_has_one_draw_and_
   for (std::size_t r = 0; r < 2; ++r) {
     EXPECT_EQ(s.log_evidence[r], -s.reconstruction[r]);
     EXPECT_NEAR(s.features[2 * r] + s.features[2 * r + 1], s.reconstruction[r],
-                tolerance::formula(8, s.reconstruction[r]));
+                tolerance::of_floats(8, s.reconstruction[r]));
   }
   EXPECT_THROW(scores(model, batches, {.samples = 0}), Error);
 }
