@@ -39,8 +39,8 @@ class TrainedClaims(Claims):
     def decode(self, run, latents):
         return self.written("decode", run, self.save("latents", latents))
 
-    def sample(self, run, count, mode="sample"):
-        return self.written("sample", run, "-n", count, "--mode", mode)
+    def sample(self, run, count, mode="sample", latents="prior"):
+        return self.written("sample", run, "-n", count, "--mode", mode, "--from", latents)
 
     def note(self, what, figure):
         """A figure that nothing is asked of."""
