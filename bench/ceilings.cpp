@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/cpu/multiply.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace elbo {
@@ -27,17 +27,11 @@ double best_seconds(int runs, const std::function<void()>& body) {
 }
 
 double cpu_flops(cpu::ThreadPool& pool) {
-  constexpr int size = 2048, rows = 128;
-  const std::vector<Real> a(std::size_t(size) * size, Real(0.5)), b = a;
-  std::vector<Real> c(a.size());
-  const double seconds = best_seconds(5, [&] {
-    pool.run(size / rows, [&](int block) {
-      const std::size_t first = std::size_t(block) * rows * size;
-      cpu::multiply(false, false, rows, size, size, a.data() + first, size, b.data(), size,
-                    c.data() + first, size);
-    });
-  });
-  return 2.0 * size * size * size / seconds;
+  const auto arithmetic = cpu::instruction_set().arithmetic;
+  constexpr int rounds = 100000;
+  const double seconds =
+      best_seconds(50, [&] { pool.run(pool.threads(), [&](int) { arithmetic(rounds); }); });
+  return pool.threads() * arithmetic(1) * rounds / seconds;
 }
 
 double cpu_bandwidth(cpu::ThreadPool& pool) {
@@ -62,7 +56,7 @@ Ceilings ceilings([[maybe_unused]] const Device& device) {
                 : "mma.sync on registers; device-to-device copy of 1 GiB"};
 #endif
   cpu::ThreadPool& pool = cpu::ThreadPool::shared();
-  return {cpu_flops(pool), cpu_bandwidth(pool), "product 2048x2048x2048; copy of 512 MiB"};
+  return {cpu_flops(pool), cpu_bandwidth(pool), "products in registers; copy of 512 MiB"};
 }
 
 }  // namespace elbo

@@ -12,7 +12,7 @@ struct Ceilings {
   std::string how;
 };
 
-/// On the CPU: a product 2048³ and a copy over all threads.  On a GPU: the matrix instruction of
+/// On the CPU: products in registers and a copy, over all threads.  On a GPU: the matrix instruction of
 /// that precision (mma.sync; fp32: fused multiply-adds) on registers alone, and a copy by the
 /// driver.  wgmma reaches further than mma.sync on sm_90; these kernels do not use it.
 Ceilings ceilings(const Device&);

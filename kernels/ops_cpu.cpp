@@ -1,8 +1,17 @@
+// Compiled once for each instruction set (cmake/InstructionSets.cmake).
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/skeletons.h"
 #include "kernels/ops_on.h"
 
-namespace elbo {
+namespace elbo::cpu {
+inline namespace ELBO_ISA {
 
-std::unique_ptr<Ops> cpu_ops() { return std::make_unique<OpsOn<cpu::Skeletons>>(cpu::Skeletons{}); }
+InstructionSet here() {
+  const auto ops = []() -> std::unique_ptr<Ops> {
+    return std::make_unique<OpsOn<Skeletons>>(Skeletons{});
+  };
+  return {ELBO_ISA_NAME, ops, arithmetic};
+}
 
-}  // namespace elbo
+}  // namespace ELBO_ISA
+}  // namespace elbo::cpu

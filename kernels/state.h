@@ -46,6 +46,7 @@ struct Noise {
     HD Philox block(int unit) const {
       return Philox::at(std::uint32_t(unit) / 4, datum, sample, epoch, seed);
     }
+    HD Real normal(int unit) const { return block(unit).normal(unit % 4); }
     /// A unit's word, by selection and not by an index: a loop over units is vectorised.
     HD std::uint32_t word(int unit) const {
       const Philox b = block(unit);

@@ -5,6 +5,10 @@
 
 #include "kernels/ops.h"
 
+namespace elbo::cpu {
+struct InstructionSet;
+}
+
 namespace elbo {
 
 /// A sequence of operations, recorded once and replayed in one launch.
@@ -54,7 +58,9 @@ struct Backend {
   virtual std::unique_ptr<Recording> record(const std::function<void()>& body) = 0;
 };
 
+/// With the widest instruction set of the processor, or with a given one.
 std::unique_ptr<Backend> cpu_backend();
+std::unique_ptr<Backend> cpu_backend(const cpu::InstructionSet&);
 std::unique_ptr<Backend> simt_backend(Precision, std::shared_ptr<LargeProducts> = nullptr);
 
 /// Errors: `elbo::Error` when this build has no CUDA, or there is no such GPU.

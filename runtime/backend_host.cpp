@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/large_products.h"
 #include "runtime/backend.h"
@@ -73,10 +74,12 @@ class Host final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> cpu_backend() {
+std::unique_ptr<Backend> cpu_backend() { return cpu_backend(cpu::instruction_set()); }
+std::unique_ptr<Backend> cpu_backend(const cpu::InstructionSet& set) {
   const int threads = cpu::ThreadPool::shared().threads();
   return std::make_unique<Host>(
-      cpu_ops(), "cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
+      set.ops(),
+      "cpu, " + std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ") + set.name);
 }
 
 std::unique_ptr<Backend> simt_backend(Precision precision, std::shared_ptr<LargeProducts> library) {

@@ -4,29 +4,30 @@
 #include "kernels/cpu/skeletons.h"
 
 namespace elbo::cpu {
+inline namespace ELBO_ISA {
 
 namespace {
 
-constexpr int lanes = 16;           // sums that run beside each other, so that they are vectorised
+constexpr int beside = 16;          // sums that run beside each other, so that they are vectorised
 constexpr int tile_data = 512;      // posteriors that stay in cache
 constexpr int rows_of_a_task = 32;  // rows of z that share the preparation of a tile
-static_assert(tile_data % lanes == 0);
+static_assert(tile_data % beside == 0);
 
-/// Over a number of entries that lanes divides.
+/// Over a number of entries that beside divides.
 LogSum<double> log_sum(const Real* x, int count) {
-  Real largest[lanes], sums[lanes];
-  for (int k = 0; k < lanes; ++k) largest[k] = std::numeric_limits<Real>::lowest(), sums[k] = 0;
-  for (int i = 0; i < count; i += lanes)
-    for (int k = 0; k < lanes; ++k) largest[k] = x[i + k] > largest[k] ? x[i + k] : largest[k];
-  const Real top = *std::max_element(largest, largest + lanes);
-  for (int i = 0; i < count; i += lanes)
-    for (int k = 0; k < lanes; ++k) sums[k] += elbo::exp(x[i + k] - top);
+  Real largest[beside], sums[beside];
+  for (int k = 0; k < beside; ++k) largest[k] = std::numeric_limits<Real>::lowest(), sums[k] = 0;
+  for (int i = 0; i < count; i += beside)
+    for (int k = 0; k < beside; ++k) largest[k] = x[i + k] > largest[k] ? x[i + k] : largest[k];
+  const Real top = *std::max_element(largest, largest + beside);
+  for (int i = 0; i < count; i += beside)
+    for (int k = 0; k < beside; ++k) sums[k] += elbo::exp(x[i + k] - top);
   double sum = 0;
-  for (int k = 0; k < lanes; ++k) sum += sums[k];
+  for (int k = 0; k < beside; ++k) sum += sums[k];
   return {double(top), sum};
 }
 
-/// Some posteriors, prepared, unit by unit; those up to the next multiple of lanes have density 0.
+/// Some posteriors, prepared, unit by unit; those up to the next multiple of beside have density 0.
 struct Tile {
   Real *mean, *inverse_deviation, *log_peak;  // [D][tile_data]
   int count;
@@ -35,7 +36,7 @@ struct Tile {
     const int units = q.columns / 2, present = std::min(tile_data, q.rows - first);
     mean = memory, inverse_deviation = mean + units * tile_data;
     log_peak = inverse_deviation + units * tile_data;
-    count = (present + lanes - 1) / lanes * lanes;
+    count = (present + beside - 1) / beside * beside;
     for (int d = 0; d < units; ++d)
       for (int i = 0; i < count; ++i) {
         const int at = d * tile_data + i;
@@ -89,4 +90,5 @@ void Skeletons::aggregate_posterior(const AggregatePosterior& op) const {
   });
 }
 
+}  // namespace ELBO_ISA
 }  // namespace elbo::cpu

@@ -3,24 +3,36 @@
 #include <cmath>
 
 namespace elbo::cpu {
+inline namespace ELBO_ISA {
 
 namespace {
 
-/// Sends a tile of a gradient, rows first … first + m of all of it, to where it belongs.
-void drain(const Sink& sink, int first, int m, int n, const Real* tile, int stride) {
+/// The columns of a matrix from `first` on.
+Matrix from_column(Matrix all, int first) {
+  if (all.present()) all.data += first;
+  return all;
+}
+
+/// Sends a tile [m,n] of a gradient, whose first entry is (row, column) of all of it, to where it
+/// belongs.
+void drain(const Sink& sink, int row, int column, int m, int n, const Real* tile, int stride) {
   if (sink.gradient.present())
     for (int r = 0; r < m; ++r) {
-      Real* const out = sink.gradient.row(first + r);
-      for (int c = 0; c < n; ++c)
-        out[c] = sink.accumulate ? out[c] + tile[r * stride + c] : tile[r * stride + c];
+      Real* const out = sink.gradient.row(row + r) + column;
+      const Real* const in = tile + r * stride;
+      if (sink.accumulate)
+        for (int c = 0; c < n; ++c) out[c] += in[c];
+      else std::copy_n(in, n, out);
     }
   if (sink.updates)
     std::visit(
         [&](const auto& rule) {
-          const UpdateBody body(sink.update, rule);
+          Update update = sink.update;
+          for (Matrix* part : {&update.w, &update.m, &update.v}) *part = from_column(*part, column);
+          const UpdateBody body(update, rule);
           for (int r = 0; r < m; ++r) {
 #pragma GCC ivdep
-            for (int c = 0; c < n; ++c) body(first + r, c, {tile[r * stride + c]});
+            for (int c = 0; c < n; ++c) body(row + r, c, {tile[r * stride + c]});
           }
         },
         sink.update.rule);
@@ -38,30 +50,42 @@ void column_sums(const Matrix& dy, int first, int m, Real* out) {
 }  // namespace
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
+  // Tiles of a gradient that stay in the first cache until they are drained.
+  constexpr int tile_rows = 64, panels = 5;
   struct Task {
     const WeightGradient* layer;
-    int first;
+    int row, column;
   };
   std::vector<Task> tasks;
   for (const WeightGradient& layer : op.layers)
-    for (int first = 0; first < layer.dy.columns; first += tile_rows)
-      tasks.push_back({&layer, first});
+    for (int row = 0; row < layer.dy.columns; row += tile_rows)
+      for (int column = 0; column == 0 || column < layer.x.columns;
+           column += panels * panel_columns)
+        tasks.push_back({&layer, row, column});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
-    const int first = tasks[i].first, m = std::min(tile_rows, dy.columns - first);
-    if (x.present()) {
-      Real* const tile = scratch(std::size_t(m) * padded(x.columns));
-      multiply(true, false, m, x.columns, dy.rows, dy.data + first, dy.stride, x.data, x.stride,
-               tile, padded(x.columns));
-      drain(weight, first, m, x.columns, tile, padded(x.columns));
-    }
-    if (!bias.gradient.present() && !bias.updates) return;
+    const int row = tasks[i].row, m = std::min(tile_rows, dy.columns - row);
+    const int end = std::min(x.columns, tasks[i].column + panels * panel_columns);
+    if (x.present())
+      for (int column = tasks[i].column; column < end; column += panel_columns) {
+        alignas(64) Real tile[tile_rows * panel_columns];
+        const int n = std::min(panel_columns, end - column);
+        Ahead ahead;
+        if (weight.updates) {
+          const Update& u = weight.update;
+          const auto at = [&](const Matrix& part) {
+            return part.present() ? part.row(row) + column : nullptr;
+          };
+          ahead = {{at(u.w), at(u.m), at(u.v)}, u.w.stride, n, m};
+        }
+        multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
+                 tile, panel_columns, ahead);
+        drain(weight, row, column, m, n, tile, panel_columns);
+      }
+    if (tasks[i].column > 0 || (!bias.gradient.present() && !bias.updates)) return;
     Real sums[tile_rows];
-    column_sums(dy, first, m, sums);
-    Sink here = bias;  // a bias is a row; the tile covers some of its columns
-    for (Matrix* part : {&here.gradient, &here.update.w, &here.update.m, &here.update.v})
-      if (part->present()) part->data += first;
-    drain(here, 0, 1, m, sums, m);
+    column_sums(dy, row, m, sums);
+    drain(bias, 0, row, 1, m, sums, m);  // a bias is a row; the tile covers some of its columns
   });
   if (op.tail.objective.count > 0) objective(op.tail.objective);
   if (op.tail.advance.state) advance(op.tail.advance);
@@ -117,20 +141,22 @@ void Skeletons::importance_bound(const ImportanceBound& op) const {
 }
 
 void Skeletons::update_all(const UpdateAll& op) const {
+  constexpr int rows_per_task = 64;
   struct Task {
     const Update* update;
     int first;
   };
   std::vector<Task> tasks;
   for (const Update& u : op.updates)
-    for (int first = 0; first < u.w.rows; first += tile_rows) tasks.push_back({&u, first});
+    for (int first = 0; first < u.w.rows; first += rows_per_task) tasks.push_back({&u, first});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const Update& u = *tasks[i].update;
     std::visit(
         [&](const auto& rule) {
           const UpdateBody body(u, rule);
-          const int end = std::min(u.w.rows, tasks[i].first + tile_rows);
+          const int end = std::min(u.w.rows, tasks[i].first + rows_per_task);
           for (int r = tasks[i].first; r < end; ++r)
+#pragma GCC ivdep
             for (int c = 0; c < u.w.columns; ++c) body(r, c, {u.in(r, c)});
         },
         u.rule);
@@ -152,4 +178,5 @@ void Skeletons::clip_scale(const ClipScale& op) const {
 
 void Skeletons::advance(const Advance& op) const { op.move(); }
 
+}  // namespace ELBO_ISA
 }  // namespace elbo::cpu

@@ -1,20 +1,52 @@
 #pragma once
 #include <algorithm>
 #include <limits>
-#include <memory>
+#include <new>
+#include <utility>
 
 #include "kernels/cpu/multiply.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/operations.h"
 
 namespace elbo::cpu {
+inline namespace ELBO_ISA {
 
 /// Uninitialised memory of the calling thread, kept from call to call.
 inline Real* scratch(std::size_t count) {
-  thread_local std::unique_ptr<Real[]> memory;
-  thread_local std::size_t size = 0;
-  if (size < count) memory.reset(new Real[size = count]);
-  return memory.get();
+  struct Memory {
+    Real* data = nullptr;
+    std::size_t size = 0;
+    ~Memory() { operator delete[](data, std::align_val_t(64)); }
+  };
+  thread_local Memory memory;
+  if (memory.size < count) {
+    operator delete[](std::exchange(memory.data, nullptr), std::align_val_t(64));
+    memory.size = 0;
+    memory.data = static_cast<Real*>(operator new[](count * sizeof(Real), std::align_val_t(64)));
+    memory.size = count;
+  }
+  return memory.data;
+}
+
+/// Σ f(i) of a row, in double: f is worked out in pieces, so that the loop over it is vectorised,
+/// and so are the sums, of every eighth term.
+template <class F>
+[[gnu::always_inline]] inline double sum_of(int n, F&& f) {
+  constexpr int piece = 256, beside = 8;
+  Real terms[piece];
+  double sums[beside] = {};
+  for (int first = 0; first < n; first += piece) {
+    const int count = std::min(piece, n - first);
+#pragma GCC ivdep
+    for (int i = 0; i < count; ++i) terms[i] = f(first + i);
+    const int even = count / beside * beside;
+    for (int i = 0; i < even; i += beside)
+      for (int k = 0; k < beside; ++k) sums[k] += double(terms[i + k]);
+    for (int i = even; i < count; ++i) sums[i - even] += double(terms[i]);
+  }
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
 }
 
 /// One row, by loops: what f gives is worked out in pieces, so that the loop over f is vectorised.
@@ -40,8 +72,7 @@ struct RowTeam {
         const Terms v = here(first + i);
         for (int k = 0; k < K; ++k) terms[k][i] = v[k];
       }
-      for (int k = 0; k < K; ++k)
-        for (int i = 0; i < count; ++i) total[k] += terms[k][i];
+      for (int k = 0; k < K; ++k) total[k] += sum_of(count, [&](int i) { return terms[k][i]; });
     }
     Terms sums;
     for (int k = 0; k < K; ++k) sums[k] = Real(total[k]);
@@ -49,9 +80,15 @@ struct RowTeam {
   }
   template <class F>
   Real max(int n, F&& f) const {
-    Real most = -std::numeric_limits<Real>::infinity();
-    for (int i = 0; i < n; ++i) most = larger(most, f(i));
-    return most;
+    constexpr int beside = 16;  // in any order: the largest is the same
+    Real most[beside];
+    std::fill_n(most, beside, -std::numeric_limits<Real>::infinity());
+    const int even = n / beside * beside;
+    for (int i = 0; i < even; i += beside)
+      for (int k = 0; k < beside; ++k) most[k] = larger(most[k], f(i + k));
+    for (int i = even; i < n; ++i) most[i - even] = larger(most[i - even], f(i));
+    for (int k = 1; k < beside; ++k) most[0] = larger(most[0], most[k]);
+    return most[0];
   }
   template <class F>
   void once(F&& f) const {
@@ -121,7 +158,7 @@ struct ColumnTeam {
 /// The skeletons on the host.  Work is cut into tiles of fixed size, whatever the number of
 /// threads, and every sum has a fixed order: results do not depend on who did what.
 struct Skeletons {
-  static constexpr int tile_rows = 64, tile_columns = 1024, map_rows_per_task = 16;
+  static constexpr int map_rows_per_task = 8;
 
   template <class F>
   void with(const Activation& activation, F&& f) const {
@@ -160,22 +197,32 @@ struct Skeletons {
   template <class Body>
   void map(int rows, int columns, Body body) const {
     each(rows, map_rows_per_task, [&](int r) {
+#pragma GCC ivdep
       for (int c = 0; c < columns; ++c) body(r, c);
     });
   }
 
   template <class Body>
   void map_rows(Matrix in, Body body) const {
-    each(in.rows, map_rows_per_task,
-         [&](int r) { finish_row(body, r, 0, in.columns / Body::width, in.row(r), 0); });
+    ThreadPool::shared().run(divide_up(in.rows, map_rows_per_task), [&](int task) {
+      const Body own = body;
+      const int end = std::min(in.rows, (task + 1) * map_rows_per_task);
+      for (int r = task * map_rows_per_task; r < end; ++r)
+        finish_row(own, r, 0, in.columns / Body::width, in.row(r), 0);
+    });
   }
 
   template <class Body>
   void row_sums(int rows, int columns, Matrix out, Body body) const {
-    each(rows, map_rows_per_task, [&](int r) {
-      double sum = 0;
-      for (int c = 0; c < columns; ++c) sum += body(r, c);
-      if (out.present()) out(r, 0) = Real(sum);
+    ThreadPool::shared().run(divide_up(rows, map_rows_per_task), [&](int task) {
+      const Body own = body;
+      const int end = std::min(rows, (task + 1) * map_rows_per_task);
+      for (int r = task * map_rows_per_task; r < end; ++r) {
+        double sum;
+        if constexpr (requires { own.row(r); }) sum = sum_of(columns, own.row(r));
+        else sum = sum_of(columns, [&](int c) { return own(r, c); });
+        if (out.present()) out(r, 0) = Real(sum);
+      }
     });
   }
 
@@ -197,25 +244,26 @@ struct Skeletons {
     });
   }
 
-  int column_tiles(const Product& op, int) const { return divide_up(op.columns(), tile_columns); }
+  int column_tiles(const Product& op, int) const { return Tiles(op.columns(), 1).across; }
 
+  /// A tile of the product, and the body over its rows while it is in cache.
   template <class Body>
-  void gemm(const Product& op, Body body) const {
-    static_assert(tile_columns % Body::width == 0 || Body::width == 3);
-    if (op.gathers()) map(op.rows(), op.depth(), GatherBody{op.gather});
-    constexpr int step = tile_columns / Body::width * Body::width;
-    const int tiles = divide_up(op.columns(), step);
-    ThreadPool::shared().run(divide_up(op.rows(), tile_rows) * tiles, [&](int task) {
-      const int first = task / tiles * tile_rows, column = task % tiles * step;
-      const int m = std::min(tile_rows, op.rows() - first),
-                n = std::min(step, op.columns() - column);
-      Real* const tile = scratch(std::size_t(m) * padded(n));
-      multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(first), op.a.stride,
-               op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile,
-               padded(n));
+  void gemm(const Product& op, const Body& shared) const {
+    static_assert(panel_columns % Body::width == 0);
+    if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
+    const Tiles tiles(op.columns(), op.rows());
+    ThreadPool::shared().run(tiles.across * tiles.down, [&](int task) {
+      const Body body = shared;
+      const int across = task % tiles.across, column = across * tiles.columns;
+      const int row = task / tiles.across * tiles.rows;
+      const int m = std::min(tiles.rows, op.rows() - row);
+      const int n = std::min(tiles.columns, op.columns() - column), stride = padded(n);
+      Real* const tile = scratch(std::size_t(m) * stride);
+      multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride,
+               op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile, stride);
       for (int r = 0; r < m; ++r)
-        finish_row(body, first + r, column / Body::width, n / Body::width, tile + r * padded(n),
-                   task % tiles);
+        finish_row(body, row + r, column / Body::width, n / Body::width,
+                   tile + std::ptrdiff_t(r) * stride, across);
     });
   }
 
@@ -258,34 +306,44 @@ struct Skeletons {
     });
   }
 
+  /// How a product is cut into tasks: some panels wide, and as high as stays in the second cache,
+  /// or less where there would be few.  The width does not depend on the rows.
+  struct Tiles {
+    int columns, across, rows, down;
+    Tiles(int all_columns, int all_rows) {
+      constexpr int enough = 6, most_panels = 4, most_rows = 256, least_rows = 32;
+      const int panels = divide_up(all_columns, panel_columns);
+      columns = std::min(most_panels, divide_up(panels, enough)) * panel_columns;
+      across = divide_up(all_columns, columns);
+      const int parts = std::clamp(enough / across, 1, divide_up(all_rows, least_rows));
+      rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 8) * 8);
+      down = divide_up(all_rows, rows);
+    }
+  };
+
   /// The body over `units` units of one row whose numbers lie at `numbers`, the first being `unit`.
+  /// Inlined where `body` is a task's own copy, which nothing that it writes can change.
   template <class Body>
-  static void finish_row(const Body& shared, int r, int unit, int units, const Real* numbers,
-                         int tile) {
-    const Body body = shared;
+  [[gnu::always_inline]] static void finish_row(const Body& body, int r, int unit, int units,
+                                                const Real* numbers, int tile) {
     const auto at = [&] {
       if constexpr (requires { body.row(r); }) return body.row(r);
       else return [&body, r](int u, const auto& v) { return body(r, u, v); };
     }();
-    constexpr int most = 256;
-    Real terms[most];
-    double sum = 0;
-    for (int first = 0; first < units; first += most) {
-      const int n = std::min(most, units - first);
-      const Real* const from = numbers + first * Body::width;
-#pragma GCC ivdep
-      for (int u = 0; u < n; ++u) {
-        Vec<Body::width> v;
-        for (int k = 0; k < Body::width; ++k) v[k] = from[u * Body::width + k];
-        if constexpr (Body::sums) terms[u] = at(unit + first + u, v);
-        else at(unit + first + u, v);
-      }
-      if constexpr (Body::sums)
-        for (int u = 0; u < n; ++u) sum += terms[u];
-    }
-    if constexpr (Body::sums)
+    const auto entry = [&](int u) __attribute__((always_inline)) {
+      Vec<Body::width> v;
+      for (int k = 0; k < Body::width; ++k) v[k] = numbers[u * Body::width + k];
+      return at(unit + u, v);
+    };
+    if constexpr (Body::sums) {
+      const double sum = sum_of(units, entry);
       if (body.op.terms.present()) body.op.terms(r, tile) = Real(sum);
+    } else {
+#pragma GCC ivdep
+      for (int u = 0; u < units; ++u) entry(u);
+    }
   }
 };
 
+}  // namespace ELBO_ISA
 }  // namespace elbo::cpu

@@ -1,19 +1,36 @@
 #include "kernels/cpu/thread_pool.h"
 
-#include <omp.h>
 #include <sched.h>
 
 #include <cstdlib>
 
 namespace elbo::cpu {
 
-static int threads_to_use() {
+namespace {
+
+constexpr std::uint64_t one_call = std::uint64_t(1) << 32;
+
+/// How often a thread looks for work, with a pause of some tens of cycles, before it lets others
+/// run: some 50 microseconds, longer than anything between two operations of a step.
+constexpr int looks = 2000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+int threads_to_use() {
   if (const char* wanted = std::getenv("ELBO_THREADS"))
     if (const int n = std::atoi(wanted); n > 0) return n;
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
   return int(std::thread::hardware_concurrency());
 }
+
+}  // namespace
 
 ThreadPool& ThreadPool::shared() {
   static ThreadPool pool(threads_to_use());
@@ -25,52 +42,56 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  start_.notify_all();
+  stop_.store(true);
+  tickets_.fetch_add(one_call);
+  tickets_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::take_tasks(std::unique_lock<std::mutex>& lock) {
-  while (next_ < count_) {
-    const int i = next_++;
-    ++running_;
-    lock.unlock();
-    std::exception_ptr error;
-    try {
-      (*task_)(i);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    lock.lock();
-    if (error && !error_) error_ = error;
-    if (--running_ == 0 && next_ == count_) done_.notify_one();
+void ThreadPool::perform(int task) {
+  try {
+    (*task_)(task);
+  } catch (...) {
+    const std::lock_guard lock(failure_);
+    if (!error_) error_ = std::current_exception();
   }
+  finished_.fetch_add(1, std::memory_order_release);
+}
+
+bool ThreadPool::take_task() {
+  std::uint64_t here = tickets_.load(std::memory_order_acquire);
+  while (std::uint32_t left = std::uint32_t(here))
+    if (tickets_.compare_exchange_weak(here, here - 1, std::memory_order_acq_rel)) {
+      perform(count_ - int(left));
+      return true;
+    }
+  return false;
 }
 
 void ThreadPool::work() {
-  omp_set_num_threads(1);  // oneDNN's products are single-threaded: the tasks are the parallelism
-  std::unique_lock lock(mutex_);
   while (true) {
-    start_.wait(lock, [this] { return stop_ || next_ < count_; });
-    if (stop_) return;
-    take_tasks(lock);
+    const std::uint64_t seen = tickets_.load(std::memory_order_acquire);
+    if (take_task()) continue;
+    if (stop_.load()) return;
+    int look = 0;
+    while (look < looks && tickets_.load(std::memory_order_relaxed) == seen) pause(), ++look;
+    if (look == looks) tickets_.wait(seen);
   }
 }
 
 void ThreadPool::run(int count, const std::function<void(int)>& task) {
-  const std::lock_guard one_call(calls_);
-  const int outer = omp_get_max_threads();
-  omp_set_num_threads(1);
-  std::unique_lock lock(mutex_);
-  task_ = &task, count_ = count, next_ = 0, error_ = nullptr;
-  if (count > 1) start_.notify_all();
-  take_tasks(lock);
-  done_.wait(lock, [this] { return running_ == 0; });
-  count_ = next_ = 0;
-  omp_set_num_threads(outer);
+  if (count <= 0) return;
+  const std::lock_guard one_caller(calls_);
+  task_ = &task, count_ = count, error_ = nullptr;
+  finished_.store(0, std::memory_order_relaxed);
+  tickets_.store(
+      ((tickets_.load(std::memory_order_relaxed) >> 32) + 1) << 32 | std::uint32_t(count),
+      std::memory_order_release);
+  if (count > 1) tickets_.notify_all();
+  while (take_task()) {
+  }
+  for (int look = 0; finished_.load(std::memory_order_acquire) < count; ++look)
+    look < looks ? pause() : std::this_thread::yield();
   if (error_) std::rethrow_exception(error_);
 }
 

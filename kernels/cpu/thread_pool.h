@@ -1,5 +1,7 @@
 #pragma once
-#include <condition_variable>
+#include <atomic>
+#include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -8,6 +10,9 @@
 namespace elbo::cpu {
 
 /// A few threads that share out numbered tasks; who runs which task never changes a result.
+///
+/// A step is some tens of calls of a few microseconds, so the threads take tasks from one atomic
+/// number, and look for the next call for a while before they sleep.
 class ThreadPool {
  public:
   /// The pool of the process: $ELBO_THREADS threads, else one per core that the process may use.
@@ -25,14 +30,20 @@ class ThreadPool {
 
  private:
   void work();
-  void take_tasks(std::unique_lock<std::mutex>& lock);
+  bool take_task();
+  void perform(int task);
 
-  std::mutex calls_, mutex_;
-  std::condition_variable start_, done_;
+  // The number of the call above, how many of its tasks are still to be taken below: a thread that
+  // comes late cannot take one of a call that is over.
+  std::atomic<std::uint64_t> tickets_{0};
+  std::atomic<int> finished_{0};
+  std::atomic<bool> stop_{false};
+  // Of the call; written while no ticket is out, read by who holds one.
   const std::function<void(int)>* task_ = nullptr;
-  int count_ = 0, next_ = 0, running_ = 0;
+  int count_ = 0;
+
+  std::mutex calls_, failure_;
   std::exception_ptr error_;
-  bool stop_ = false;
   std::vector<std::thread> workers_;
 };
 

@@ -65,7 +65,7 @@ struct Tanh {
   static constexpr bool needs_input = false;
   template <class T>
   HD T value(T x) const {
-    return std::tanh(x);
+    return elbo::tanh(x);
   }
   template <class T>
   HD T slope(T, T y) const {

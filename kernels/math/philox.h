@@ -28,13 +28,15 @@ struct Philox {
   }
 
   /// In (0, 1]: (w + ½) 2⁻³², rounded; in float the last 128 words give 1.
-  HD Real uniform(int i) const { return Real(word[i]) * Real(0x1p-32) + Real(0x1p-33); }
+  HD static Real uniform_of(std::uint32_t w) { return Real(w) * Real(0x1p-32) + Real(0x1p-33); }
+  HD Real uniform(int i) const { return uniform_of(word[i]); }
 
   /// Standard normal i of four, by Box and Muller (1958) from words 2⌊i/2⌋ and the next.
   HD Real normal(int i) const {
-    const Real radius = std::sqrt(-2 * std::log(uniform(i & 2)));
-    const Real angle = Real(6.283185307179586477) * uniform((i & 2) + 1);
-    return radius * (i & 1 ? std::sin(angle) : std::cos(angle));
+    // By selection and not by an index: a loop over draws is vectorised.
+    const Real first = uniform_of(i & 2 ? word[2] : word[0]);
+    const Turn<Real> angle = turn(uniform_of(i & 2 ? word[3] : word[1]));
+    return std::sqrt(-2 * elbo::log(first)) * (i & 1 ? angle.sine : angle.cosine);
   }
 };
 

@@ -48,6 +48,20 @@ struct Source {
         return scale * Real(static_cast<const float*>(first)[i]);
     }
   }
+  /// Calls f with value(i), that of i from `first` on: the type is asked for once.
+  template <class F>
+  HD void each_type(const void* first, F&& f) const {
+    const Real by = scale;
+    const auto of = [&]<class T>(const T* values) {
+      f([=](std::int64_t i) { return by * Real(values[i]); });
+    };
+    const auto bytes = static_cast<const std::uint8_t*>(first);
+    if (type == Type::bits)
+      f([=](std::int64_t i) { return by * Real(bytes[i >> 3] >> (i & 7) & 1); });
+    else if (type == Type::u8) of(bytes);
+    else if (type == Type::u16) of(static_cast<const std::uint16_t*>(first));
+    else of(static_cast<const float*>(first));
+  }
   /// Of a dense source.
   HD Real operator()(std::int64_t r, int c) const { return stored(row(r), c); }
   /// Of a sparse source.
@@ -95,7 +109,10 @@ struct GatherRowBody {
         op.out(r, source.column(first + i)) = source.stored(source.data, std::int64_t(first + i));
       });
     } else {
-      team.each(op.out.columns, [&](int c) { op.out(r, c) = source(row, c); });
+      Real* const out = op.out.row(r);
+      source.each_type(source.row(row), [&](const auto& value) {
+        team.each(op.out.columns, [&](int c) { out[c] = value(c); });
+      });
     }
     if (!op.seen.present()) return;
     team.meet();

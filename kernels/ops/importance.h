@@ -25,13 +25,21 @@ struct SampleMany {
 struct SampleManyBody {
   static constexpr bool sums = true;
   SampleMany op;
-  HD Real operator()(int r, int unit) const {
-    const int b = r / op.noise.samples;
-    const Real s = op.q(b, 2 * unit + 1), e = op.noise.normal(r, unit);
-    const Real z = op.q(b, 2 * unit) + elbo::exp(s / 2) * e;
-    op.z(r, unit) = z;
-    return (e * e + s - z * z) / 2;
-  }
+
+  struct Row {
+    const SampleMany& op;
+    int r, datum;
+    Noise::Row noise;
+    HD Real operator()(int unit) const {
+      const Real s = op.q(datum, 2 * unit + 1);
+      const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+      const Real z = op.q(datum, 2 * unit) + elbo::exp(s / 2) * e;
+      op.z(r, unit) = z;
+      return (e * e + s - z * z) / 2;
+    }
+  };
+  HD Row row(int r) const { return {op, r, r / op.noise.samples, op.noise.row(r)}; }
+  HD Real operator()(int r, int unit) const { return row(r)(unit); }
 };
 
 /// dq [B,2D] of SampleMany from dz [B·S,D] and the gradient r [B·S,1] of its terms (absent: 0):

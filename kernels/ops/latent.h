@@ -22,12 +22,23 @@ struct SampleLatentBody {
   static constexpr int width = 2;
   static constexpr bool sums = true;
   SampleLatent op;
-  HD Real operator()(int r, int unit, Vec<2> q) const {
-    if (op.bias.present()) q[0] += op.bias(0, 2 * unit), q[1] += op.bias(0, 2 * unit + 1);
-    if (op.stored.present()) op.stored(r, 2 * unit) = q[0], op.stored(r, 2 * unit + 1) = q[1];
-    if (op.z.present()) op.z(r, unit) = q[0] + elbo::exp(q[1] / 2) * op.noise.normal(r, unit);
-    return StandardNormalKl{}.value(q[0], q[1]);
-  }
+
+  struct Row {
+    const SampleLatent& op;
+    int r;
+    Noise::Row noise;
+    HD Real operator()(int unit, Vec<2> q) const {
+      if (op.bias.present()) q[0] += op.bias(0, 2 * unit), q[1] += op.bias(0, 2 * unit + 1);
+      if (op.stored.present()) op.stored(r, 2 * unit) = q[0], op.stored(r, 2 * unit + 1) = q[1];
+      if (op.z.present()) {
+        const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+        op.z(r, unit) = q[0] + elbo::exp(q[1] / 2) * e;
+      }
+      return StandardNormalKl{}.value(q[0], q[1]);
+    }
+  };
+  HD Row row(int r) const { return {op, r, op.noise.row(r)}; }
+  HD Real operator()(int r, int unit, Vec<2> q) const { return row(r)(unit, q); }
 };
 
 /// dq from dz (`in`) and the upstream gradient w of the KL (per row, or one scale for all):
@@ -51,14 +62,26 @@ struct LatentGradientBody {
   static constexpr int width = 1;
   static constexpr bool sums = false;
   LatentGradient op;
-  HD void operator()(int r, int unit, Vec<1> dz) const {
-    Real w = op.upstream.present() ? op.upstream(r, 0) : op.scale.value();
-    if (op.means.present() && !(op.means(unit, 0) > op.floor)) w = 0;
-    const Real s = op.q(r, 2 * unit + 1);
-    const Vec<2> kl = StandardNormalKl{}.gradient(op.q(r, 2 * unit), s);
-    op.out(r, 2 * unit) = dz[0] + w * kl[0];
-    op.out(r, 2 * unit + 1) = dz[0] * (elbo::exp(s / 2) * op.noise.normal(r, unit)) / 2 + w * kl[1];
+
+  struct Row {
+    const LatentGradient& op;
+    int r;
+    Real weight;
+    Noise::Row noise;
+    HD void operator()(int unit, Vec<1> dz) const {
+      const bool free = op.means.present() && !(op.means(unit, 0) > op.floor);
+      const Real w = free ? Real(0) : weight;
+      const Real s = op.q(r, 2 * unit + 1);
+      const Vec<2> kl = StandardNormalKl{}.gradient(op.q(r, 2 * unit), s);
+      const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+      op.out(r, 2 * unit) = dz[0] + w * kl[0];
+      op.out(r, 2 * unit + 1) = dz[0] * (elbo::exp(s / 2) * e) / 2 + w * kl[1];
+    }
+  };
+  HD Row row(int r) const {
+    return {op, r, op.upstream.present() ? op.upstream(r, 0) : op.scale.value(), op.noise.row(r)};
   }
+  HD void operator()(int r, int unit, Vec<1> dz) const { row(r)(unit, dz); }
 };
 
 /// out = in with the s of each unit replaced by `value`.  With value 0 also its gradient, which has

@@ -47,7 +47,7 @@ struct ObserveRatesBody {
     const Real largest = team.max(n, a);
     const Real log_sum =
         largest +
-        std::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
+        elbo::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
     if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
     return {log_size, log_sum};
   }

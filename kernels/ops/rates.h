@@ -16,7 +16,7 @@ HD Real log_total(const Matrix& in, int r, const Team& team) {
     const Real x = in(r, c);
     return Vec<1>{x == x ? x : Real(0)};
   })[0];
-  return total == 0 ? Real(0) : std::log(total);
+  return total == 0 ? Real(0) : elbo::log(total);
 }
 
 struct LogTotalsBody {
@@ -57,7 +57,7 @@ struct RatesBody {
     if (op.softmax) {
       const Real largest = team.max(n, a);
       log_sum = largest +
-                std::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
+                elbo::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
       team.once([&] { op.log_sum(r, 0) = log_sum; });
     }
     const Real log_size = op.log_size(r / op.repeat, 0);

@@ -1,6 +1,7 @@
 // What happens to a run folder that is not fresh: resumed, replaced, or full of other things.
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/instruction_sets.h"
 #include "models/run_directory.h"
 #include "tests/app/program.h"
 
@@ -53,6 +54,30 @@ void expect_to_lose_not_one_step(const Words& more, bool streamed = false) {
   EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
   EXPECT_EQ(RunDirectory(folder / "r").load_checkpoint().streamed, stands.streamed);
   EXPECT_EQ(stands.streamed.has_value(), streamed);
+}
+
+TEST(RunFolder, has_the_same_weights_whatever_the_number_of_threads) {
+  const TemporaryFolder folder;
+  for (const char* threads : {"1", "2", "3"}) {
+    ASSERT_EQ(setenv("ELBO_THREADS", threads, 1), 0);
+    ASSERT_EQ(run(folder, short_training(threads, {"--batch", "37"})).status, 0);
+    ASSERT_EQ(unsetenv("ELBO_THREADS"), 0);
+    EXPECT_TRUE(weights_of(folder, threads) == weights_of(folder, "1")) << threads;
+  }
+}
+
+TEST(RunFolder, is_written_with_any_instruction_set_that_there_is_and_not_with_another) {
+  const TemporaryFolder folder;
+  for (const cpu::InstructionSet& set : cpu::instruction_sets()) {
+    ASSERT_EQ(setenv("ELBO_CPU", set.name, 1), 0);
+    EXPECT_EQ(run(folder, short_training(set.name)).status, 0) << set.name;
+  }
+  ASSERT_EQ(setenv("ELBO_CPU", "abacus", 1), 0);
+  const Outcome other = run(folder, short_training("r"));
+  ASSERT_EQ(unsetenv("ELBO_CPU"), 0);
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.error.find("ELBO_CPU is abacus; here there are "), std::string::npos)
+      << other.error;
 }
 
 TEST(RunFolder, terminated_within_an_epoch_exits_with_143_and_resumed_loses_not_one_step) {

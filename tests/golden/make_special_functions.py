@@ -7,7 +7,7 @@
 Every input is rounded to a float first, so that a float function evaluates the very same point.
 """
 import pathlib, random, struct, sys
-from mpmath import mp, mpf, atanh, cos, exp, expm1, log, log1p, loggamma, lu_solve, matrix, pi, psi, sqrt
+from mpmath import mp, mpf, atanh, cos, exp, expm1, log, log1p, loggamma, lu_solve, matrix, pi, psi, sin, sqrt, tanh
 
 mp.dps = 120  # Stirling's error at 1e30 cancels 64 of them
 
@@ -24,10 +24,16 @@ def stirling_error_slope(z): return psi(0, z) + 1 / (2 * z) - log(z)
 def artanh_tail(u): return (atanh(sqrt(u)) / sqrt(u) - 1) / u if u else mpf(1) / 3
 def exp_tail(r): return (exp(r) - 1 - r - r * r / 2) / r ** 3 if r else mpf(1) / 6
 def stirling_error_by_t(t): return stirling_error(1 / t) / t if t else mpf(1) / 12
+def sine_by_r(w): return sin(pi / 2 * sqrt(w)) / sqrt(w) if w else pi / 2
+def cosine_tail(w): return (cos(pi / 2 * sqrt(w)) - 1) / w if w else -pi ** 2 / 8
+def tanh_tail(u): return (tanh(sqrt(u)) / sqrt(u) - 1) / u if u else mpf(-1) / 3
 def slope_by_t2(t): return stirling_error_slope(1 / t) / t ** 2 if t else mpf(-1) / 12
 
 
 FITS = [("exp_tail", exp_tail, -0.3468, 0.3468, 4), ("artanh_tail", artanh_tail, 0, 0.36, 6),
+        ("tanh_tail", tanh_tail, 0, 0.4, 4),
+        ("sin(pi/2 r) / r, of r^2", sine_by_r, 0, 0.25, 4),
+        ("(cos(pi/2 r) - 1) / r^2, of r^2", cosine_tail, 0, 0.25, 3),
         ("stirling_error / t", stirling_error_by_t, 0, 1, 6),
         ("stirling_error_slope / t^2", slope_by_t2, 0, 1, 8)]
 

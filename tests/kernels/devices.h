@@ -10,13 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/instruction_sets.h"
 #include "runtime/backend.h"
 #include "tests/host_products.h"
 
 namespace elbo::test {
 
-/// Every device that this build and machine can test at that precision (the cpu knows fp32 only),
-/// made once.
+/// Every device that this build and machine can test at that precision (the cpu, in every
+/// instruction set, knows fp32 only), made once.
 struct Named {
   std::string name;
   std::unique_ptr<Backend> backend;
@@ -25,7 +26,9 @@ inline const std::vector<Named>& make_backends(Precision precision) {
   static std::map<Precision, std::vector<Named>> all;
   std::vector<Named>& devices = all[precision];
   if (devices.empty()) {
-    if (precision == Precision::fp32) devices.push_back({"cpu", cpu_backend()});
+    if (precision == Precision::fp32)
+      for (const cpu::InstructionSet& set : cpu::instruction_sets())
+        devices.push_back({std::string("cpu, ") + set.name, cpu_backend(set)});
     devices.push_back({"simt", simt_backend(precision)});
     // With a library for products, of which some of the tests' sizes are too small.
     devices.push_back(

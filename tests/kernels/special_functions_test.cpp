@@ -58,6 +58,29 @@ TEST(SpecialFunctions, log_log1p_and_expm1_err_by_at_most_2_ulp_over_all_floats)
   expect_two_ulp(expm1_of, -least, -greatest);
 }
 
+TEST(SpecialFunctions, tanh_errs_by_at_most_2_ulp_over_all_floats) {
+  const auto tanh_of = [](auto x) { return elbo::tanh(x); };
+  const float least = std::numeric_limits<float>::denorm_min();
+  for (const float sign : {1.f, -1.f}) expect_two_ulp(tanh_of, sign * least, sign * infinity);
+  EXPECT_TRUE(std::isnan(elbo::tanh(nan)));
+}
+
+TEST(SpecialFunctions, sine_and_cosine_of_a_turn_err_by_at_most_2_ulp) {
+  const auto sine = [](auto u) { return turn(u).sine; };
+  const auto cosine = [](auto u) { return turn(u).cosine; };
+  // From the least uniform of Philox on; where the exact value is 0, double has 2e-16 of 2π u.
+  const float least = 0x1p-33f;
+  for (const auto& [from, to] :
+       {std::pair{least, 0.2499f}, {0.2501f, 0.4999f}, {0.5001f, 0.7499f}, {0.7501f, 0.9999f}}) {
+    expect_two_ulp(sine, from, to);
+    expect_two_ulp(cosine, from, to);
+  }
+  EXPECT_EQ(turn(0.25f).cosine, 0);
+  EXPECT_EQ(turn(0.5f).sine, 0);
+  EXPECT_EQ(turn(1.f).sine, 0);
+  EXPECT_EQ(turn(1.f).cosine, 1);
+}
+
 TEST(SpecialFunctions, log_log1p_and_expm1_take_infinities_and_NaN_as_the_C_library_does) {
   EXPECT_EQ(elbo::log(0.f), -infinity);
   EXPECT_EQ(elbo::log(-0.f), -infinity);

@@ -1,0 +1,61 @@
+#include "kernels/cpu/instruction_sets.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace elbo {
+
+namespace cpu {
+
+#ifdef ELBO_BASE
+namespace base {
+InstructionSet here();
+}
+#endif
+#ifdef ELBO_AVX2
+namespace avx2 {
+InstructionSet here();
+}
+#endif
+#ifdef ELBO_AVX512
+namespace avx512 {
+InstructionSet here();
+}
+#endif
+
+const std::vector<InstructionSet>& instruction_sets() {
+  static const std::vector<InstructionSet> sets = [] {
+    std::vector<InstructionSet> found;
+#ifdef ELBO_AVX512
+    if (__builtin_cpu_supports("x86-64-v4")) found.push_back(avx512::here());
+#endif
+#ifdef ELBO_AVX2
+    if (__builtin_cpu_supports("x86-64-v3")) found.push_back(avx2::here());
+#endif
+#ifdef ELBO_BASE
+    found.push_back(base::here());
+#endif
+    if (found.empty())
+      throw std::runtime_error("Elbo was compiled for processors of more abilities than this one");
+    return found;
+  }();
+  return sets;
+}
+
+const InstructionSet& instruction_set() {
+  const char* const wanted = std::getenv("ELBO_CPU");
+  if (!wanted || !*wanted) return instruction_sets().front();
+  std::string known;
+  for (const InstructionSet& set : instruction_sets()) {
+    if (set.name == std::string(wanted)) return set;
+    known += std::string(known.empty() ? "" : ", ") + set.name;
+  }
+  throw std::runtime_error("ELBO_CPU is " + std::string(wanted) + "; here there are " + known);
+}
+
+}  // namespace cpu
+
+std::unique_ptr<Ops> cpu_ops() { return cpu::instruction_set().ops(); }
+
+}  // namespace elbo
