@@ -1,5 +1,6 @@
 # elbo_flags: what every source of the project is compiled with.
 add_library(elbo_flags INTERFACE)
+target_include_directories(elbo_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_features(elbo_flags INTERFACE cxx_std_20)
 target_compile_options(elbo_flags INTERFACE
   # No errno and no traps, so that loops over exp and log may be vectorised; NaN and infinity stay.
