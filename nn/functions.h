@@ -46,6 +46,26 @@ Tensor log_prob(const Likelihood&, const Tensor& x, const Tensor& theta, const T
 /// α a + β b, of one shape.
 Tensor add(const Tensor& a, const Tensor& b, Real alpha = 1, Real beta = 1);
 
+/// α a + γ.
+Tensor affine(const Tensor& a, Real alpha, Real gamma = 0);
+
+/// a b, entry by entry, of one shape.
+Tensor multiply(const Tensor& a, const Tensor& b);
+
+/// f(x), entry by entry (kernels/math/pointwise.h).
+Tensor pointwise(const Function& f, const Tensor& x);
+
+/// Σ_c x(b,c)  →  [B,1].
+Tensor row_sums(const Tensor& x);
+
+// With these a likelihood of one's own is written as its formula (examples/02_own_likelihood.cpp).
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return add(a, b, 1, -1); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return multiply(a, b); }
+inline Tensor operator*(Real alpha, const Tensor& a) { return affine(a, alpha); }
+inline Tensor operator+(const Tensor& a, Real gamma) { return affine(a, 1, gamma); }
+inline Tensor operator-(const Tensor& a) { return affine(a, -1); }
+
 /// A term of a loss: weight · mean over rows.  One of factor 0 is only added to the totals.
 struct Term {
   Tensor rows;  // [B,1], or [B·S,1]
