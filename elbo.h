@@ -10,6 +10,7 @@
 #include "data/npy.h"
 #include "data/png.h"
 #include "models/evaluation.h"
+#include "models/export.h"
 #include "models/frechet.h"
 #include "models/gaussian_mixture.h"
 #include "models/imputation.h"

@@ -13,6 +13,7 @@ namespace elbo {
 /// Errors: shapes that do not fit.
 Tensor dense(const Activation&, const Tensor& x, const Tensor& weight, const Tensor& bias);
 
+/// Draws and their divergence from the prior.
 struct Sampled {
   Tensor z, kl;
 };
@@ -149,6 +150,7 @@ Tensor count_present(const Tensor& x);
 Tensor product_of_experts(const Tensor& a, const Tensor& b, const Tensor& there_a,
                           const Tensor& there_b);
 
+/// Several draws a datum.
 struct Draws {
   Tensor z, log_ratio;
 };
@@ -168,6 +170,7 @@ Draws sample_many(const Tensor& q, const Noise&, Gradient = Gradient::standard);
 /// Source: Burda et al., Importance Weighted Autoencoders (2016), equation 8.
 Tensor importance_bound(const Tensor& log_p, const Tensor& log_ratio, int samples);
 
+/// Densities of the aggregate posterior.
 struct Aggregate {
   Tensor log_q, log_marginals;
 };
