@@ -19,12 +19,11 @@ function(elbo_compile_cpu target)
   foreach(set ${ELBO_INSTRUCTION_SETS})
     string(TOUPPER ${set} SET)
     add_library(elbo_${set} OBJECT ${sources})
-    target_include_directories(elbo_${set} PRIVATE ${PROJECT_SOURCE_DIR})
     target_compile_definitions(elbo_${set} PRIVATE ELBO_ISA=${set} ELBO_ISA_NAME="${set}"
       $<$<BOOL:${ELBO_DOUBLE}>:ELBO_DOUBLE>)
     target_compile_options(elbo_${set} PRIVATE ${elbo_${set}_options})
     target_link_libraries(elbo_${set} PRIVATE elbo_flags)
-    set_target_properties(elbo_${set} PROPERTIES POSITION_INDEPENDENT_CODE "${BUILD_SHARED_LIBS}")
+    set_target_properties(elbo_${set} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:elbo_${set}>)
     set_property(SOURCE ${PROJECT_SOURCE_DIR}/kernels/cpu/instruction_sets.cpp
       TARGET_DIRECTORY ${target} APPEND PROPERTY COMPILE_DEFINITIONS ELBO_${SET})

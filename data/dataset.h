@@ -78,6 +78,7 @@ void require_no_empty_column(const Dataset&);
 /// The scale of grey images: 1/255, or 1 where no byte exceeds 1 (binarised images).
 float image_scale(const std::vector<std::uint8_t>& bytes);
 
+/// The two parts of a data set.
 struct Split {
   Dataset train, valid;
 };

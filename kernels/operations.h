@@ -13,6 +13,7 @@
 #include "kernels/ops/latent.h"
 #include "kernels/ops/normalise.h"
 #include "kernels/ops/observe_rates.h"
+#include "kernels/ops/pointwise.h"
 #include "kernels/ops/rates.h"
 #include "kernels/ops/reconstruction.h"
 #include "kernels/ops/reduce.h"
@@ -67,11 +68,11 @@ struct Chain {
 
 /// Every operation.  A program is a list of these.
 using Operation =
-    std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Drop,
-                 NormaliseColumns, NormaliseColumnsGradient, NormaliseRows, NormaliseRowsGradient,
-                 SumSlopes, LogTotals, Corrupt, Join, Columns, CountPresent, Experts,
-                 ExpertsGradient, Rates, RatesGradient, ObserveRates, Transform, Chain, Objective,
-                 HoldSpread, SampleMany, SampleManyGradient, ImportanceBound, UnitKl, FreeBits,
-                 AggregatePosterior, UpdateAll, ClipScale, Advance>;
+    std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Multiply,
+                 Pointwise, Drop, NormaliseColumns, NormaliseColumnsGradient, NormaliseRows,
+                 NormaliseRowsGradient, SumSlopes, LogTotals, Corrupt, Join, Columns, CountPresent,
+                 Experts, ExpertsGradient, Rates, RatesGradient, ObserveRates, Transform, Chain,
+                 Objective, HoldSpread, SampleMany, SampleManyGradient, ImportanceBound, UnitKl,
+                 FreeBits, AggregatePosterior, UpdateAll, ClipScale, Advance>;
 
 }  // namespace elbo

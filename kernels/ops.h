@@ -32,6 +32,8 @@ struct Ops {
   virtual void run(const RowSum&) const = 0;
   virtual void run(const Fill&) const = 0;
   virtual void run(const Add&) const = 0;
+  virtual void run(const Multiply&) const = 0;
+  virtual void run(const Pointwise&) const = 0;
   virtual void run(const Drop&) const = 0;
   virtual void run(const NormaliseColumns&) const = 0;
   virtual void run(const NormaliseColumnsGradient&) const = 0;

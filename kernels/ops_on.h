@@ -59,6 +59,16 @@ struct OpsOn final : Ops {
   }
   void run(const Fill& op) const override { on.map(op.out.rows, op.out.columns, FillBody{op}); }
   void run(const Add& op) const override { on.map(op.out.rows, op.out.columns, AddBody{op}); }
+  void run(const Multiply& op) const override {
+    on.map(op.out.rows, op.out.columns, MultiplyBody{op});
+  }
+  void run(const Pointwise& op) const override {
+    std::visit(
+        [&]<class F>(const F& function) {
+          on.map(op.out.rows, op.out.columns, PointwiseBody<F>{op, function});
+        },
+        op.function);
+  }
   void run(const Drop& op) const override {
     on.row_pass(op.out.rows, op.out.columns, DropBody{op});
   }

@@ -10,6 +10,7 @@ namespace elbo {
 /// limit: the first so many data; 0: all.
 Means evaluate(const Model&, Batches&, std::uint64_t seed, long limit = 0, int batch = 512);
 
+/// A negative log-likelihood and how surely it is known.
 struct Nll {
   double mean = 0;            // -1/N Σ log 1/S Σ p(x,z)/q(z|x), in nats per datum
   double standard_error = 0;  // of the mean over data

@@ -4,6 +4,7 @@
 
 namespace elbo {
 
+/// How a mixture is fitted.
 struct MixtureOptions {
   int components = 10;
   int iterations = 200;  // at most
@@ -24,6 +25,7 @@ struct MixtureOptions {
 /// Deterministic Autoencoders (2020), section 4.
 class GaussianMixture {
  public:
+  /// One Gaussian of the mixture.
   struct Component {
     double weight = 0;
     std::vector<double> mean;       // [D]

@@ -6,6 +6,7 @@
 
 namespace elbo {
 
+/// How missing entries are filled.
 struct ImputationOptions {
   int samples = 500;    // S, draws of the posterior a datum
   int imputations = 0;  // M, draws of what is missing

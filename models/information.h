@@ -40,6 +40,7 @@ struct Information {
   int samples = 0;
   Estimate rate, mutual_information, aggregate_kl, total_correlation, dimension_kl;
 
+  /// What is known of one latent unit.
   struct Unit {
     Estimate kl;             // mean over data of KL(q(z_d | x) ‖ p(z_d))
     Estimate mean_variance;  // variance over data of E[z_d | x]
@@ -50,6 +51,7 @@ struct Information {
   double log_count() const;  // log N, the most that I(x; z) can be
 };
 
+/// How the terms are estimated.
 struct InformationOptions {
   int samples = 0;  // draws; 0: min(N, 2000), at least 3
   std::uint64_t seed = 0;

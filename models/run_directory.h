@@ -4,13 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "elbo/version.h"
 #include "models/model.h"
 #include "models/trainer.h"
 #include "nn/safetensors.h"
 
 namespace elbo {
-
-inline constexpr const char* version = ELBO_VERSION;
 
 /// What a model's config.json says beside the config: the shape of an image; 0: not images.
 struct StoredModel {

@@ -6,6 +6,7 @@
 
 namespace elbo {
 
+/// How data are scored.
 struct ScoreOptions {
   int samples = 50;       // S, draws a datum
   bool features = false;  // what each column has to do with it

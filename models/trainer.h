@@ -20,6 +20,7 @@ struct Budget {
   double rate = 0.01;  // of the ascent, a step; it follows the learning rate's schedule
 };
 
+/// How a model is trained.
 struct TrainingOptions {
   int batch = 128;
   int epochs = 10;

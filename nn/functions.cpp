@@ -142,6 +142,40 @@ Tensor add(const Tensor& a, const Tensor& b, Real alpha, Real beta) {
   return out;
 }
 
+Tensor affine(const Tensor& a, Real alpha, Real gamma) {
+  Program& program = program_of(a, "affine", "a");
+  const Tensor out = made(a, a.shape(), a.tracked());
+  program.add(Add{program.use(a), {}, out.matrix(), alpha, 0, gamma});
+  if (out.tracked()) program.tape.push_back(AddCall{a, {}, out, alpha, 0});
+  return out;
+}
+
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  Program& program = program_of(a, "multiply", "a");
+  require(b && b.shape() == a.shape(), "multiply: b is ", b ? b.shape() : Shape{0, 0},
+          ", expected ", a.shape());
+  const Tensor out = made(a, a.shape(), a.tracked() || b.tracked());
+  program.add(Multiply{program.use(a), program.use(b), out.matrix()});
+  if (out.tracked()) program.tape.push_back(MultiplyCall{a, b, out});
+  return out;
+}
+
+Tensor pointwise(const Function& f, const Tensor& x) {
+  Program& program = program_of(x, "pointwise", "x");
+  const Tensor out = made(x, x.shape(), x.tracked());
+  program.add(Pointwise{program.use(x), {}, {}, out.matrix(), f});
+  if (out.tracked()) program.tape.push_back(PointwiseCall{x, out, f});
+  return out;
+}
+
+Tensor row_sums(const Tensor& x) {
+  Program& program = program_of(x, "row_sums", "x");
+  const Tensor out = made(x, {x.rows(), 1}, x.tracked());
+  program.add(RowSum{program.use(x), out.matrix()});
+  if (out.tracked()) program.tape.push_back(RowSumCall{x, out});
+  return out;
+}
+
 DropoutMask dropout_mask(double probability, const Noise& noise, int layer) {
   constexpr int samples = 1 << 16;
   require(probability >= 0 && probability < 1, "dropout: the probability is ", probability,

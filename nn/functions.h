@@ -13,6 +13,7 @@ namespace elbo {
 /// Errors: shapes that do not fit.
 Tensor dense(const Activation&, const Tensor& x, const Tensor& weight, const Tensor& bias);
 
+/// Draws and their divergence from the prior.
 struct Sampled {
   Tensor z, kl;
 };
@@ -45,6 +46,26 @@ Tensor log_prob(const Likelihood&, const Tensor& x, const Tensor& theta, const T
 
 /// α a + β b, of one shape.
 Tensor add(const Tensor& a, const Tensor& b, Real alpha = 1, Real beta = 1);
+
+/// α a + γ.
+Tensor affine(const Tensor& a, Real alpha, Real gamma = 0);
+
+/// a b, entry by entry, of one shape.
+Tensor multiply(const Tensor& a, const Tensor& b);
+
+/// f(x), entry by entry (kernels/math/pointwise.h).
+Tensor pointwise(const Function& f, const Tensor& x);
+
+/// Σ_c x(b,c)  →  [B,1].
+Tensor row_sums(const Tensor& x);
+
+// With these a likelihood of one's own is written as its formula (examples/02_own_likelihood.cpp).
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return add(a, b, 1, -1); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return multiply(a, b); }
+inline Tensor operator*(Real alpha, const Tensor& a) { return affine(a, alpha); }
+inline Tensor operator+(const Tensor& a, Real gamma) { return affine(a, 1, gamma); }
+inline Tensor operator-(const Tensor& a) { return affine(a, -1); }
 
 /// A term of a loss: weight · mean over rows.  One of factor 0 is only added to the totals.
 struct Term {
@@ -129,6 +150,7 @@ Tensor count_present(const Tensor& x);
 Tensor product_of_experts(const Tensor& a, const Tensor& b, const Tensor& there_a,
                           const Tensor& there_b);
 
+/// Several draws a datum.
 struct Draws {
   Tensor z, log_ratio;
 };
@@ -148,6 +170,7 @@ Draws sample_many(const Tensor& q, const Noise&, Gradient = Gradient::standard);
 /// Source: Burda et al., Importance Weighted Autoencoders (2016), equation 8.
 Tensor importance_bound(const Tensor& log_p, const Tensor& log_ratio, int samples);
 
+/// Densities of the aggregate posterior.
 struct Aggregate {
   Tensor log_q, log_marginals;
 };

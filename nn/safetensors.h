@@ -11,6 +11,7 @@ namespace elbo {
 /// Named arrays and a little text in one file: the safetensors format of Hugging Face, an 8-byte
 /// length, a JSON header and the numbers (little-endian).
 struct SafeTensors {
+  /// Numbers and their shape.
   struct Array {
     std::vector<long> shape;
     std::vector<Real> values;  // row-major

@@ -188,6 +188,29 @@ class Autograd {
         });
   }
 
+  void differentiate(const MultiplyCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (!upstream.tensor) return;
+    for (const auto& [tensor, other] : {std::pair{call.a, call.b}, {call.b, call.a}})
+      if (tensor.tracked())
+        write(tensor,
+              [&](const Matrix& out) { program_.add(Multiply{upstream, matrix(other), out}); });
+  }
+
+  void differentiate(const PointwiseCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (upstream.tensor)
+      write(call.x, [&](const Matrix& out) {
+        program_.add(Pointwise{matrix(call.x), matrix(call.out), upstream, out, call.function});
+      });
+  }
+
+  void differentiate(const RowSumCall& call) {
+    const Matrix upstream = gradient(call.out);
+    if (upstream.tensor)
+      write(call.x, [&](const Matrix& out) { program_.add(Multiply{upstream, {}, out}); });
+  }
+
   void differentiate(const ObjectiveCall& call) {
     for (std::size_t i = 0; i < call.terms.size(); ++i)
       if (call.terms[i].tracked() && call.weights[i].factor != 0)

@@ -67,15 +67,25 @@ struct AddCall {
   Tensor a, b, out;
   Real alpha, beta;
 };
+struct MultiplyCall {
+  Tensor a, b, out;
+};
+struct PointwiseCall {
+  Tensor x, out;
+  Function function;
+};
+struct RowSumCall {
+  Tensor x, out;
+};
 struct ObjectiveCall {
   std::vector<Tensor> terms;
   std::vector<Scale> weights;
   Tensor loss;
 };
 
-using Call =
-    std::variant<DenseCall, LatentCall, HoldSpreadCall, SampleManyCall, ImportanceCall, LogProbCall,
-                 NormCall, DropCall, JoinCall, ExpertsCall, RatesCall, AddCall, ObjectiveCall>;
+using Call = std::variant<DenseCall, LatentCall, HoldSpreadCall, SampleManyCall, ImportanceCall,
+                          LogProbCall, NormCall, DropCall, JoinCall, ExpertsCall, RatesCall,
+                          AddCall, MultiplyCall, PointwiseCall, RowSumCall, ObjectiveCall>;
 using Tape = std::vector<Call>;
 
 /// Appends the operations that compute d(loss)/d(t) for every tracked tensor t that loss depends

@@ -224,8 +224,10 @@ class Planner {
   /// Writing of a tensor as a multiple of another, if that is what operation i is.
   const Add* multiple(int i) {
     const Add* const add = std::get_if<Add>(&list_[i]);
-    return add && !add->b.tensor && !kept(add->out.tensor) && only_writer(add->a.tensor) ? add
-                                                                                         : nullptr;
+    return add && !add->b.tensor && add->gamma == 0 && !kept(add->out.tensor) &&
+                   only_writer(add->a.tensor)
+               ? add
+               : nullptr;
   }
 
   /// The gradient of a sum reaches its parts as copies, and what a product adds to one of them.

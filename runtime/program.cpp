@@ -113,6 +113,12 @@ struct Describe {
   void operator()(const RowSum& o) const { out << "row sum " << size(o.in); }
   void operator()(const Fill& o) const { out << "fill " << size(o.out); }
   void operator()(const Add& o) const { out << "add " << size(o.out); }
+  void operator()(const Multiply& o) const {
+    out << (o.b.tensor ? "multiply " : "copy ") << size(o.out);
+  }
+  void operator()(const Pointwise& o) const {
+    out << (o.upstream.tensor ? "slope of a function " : "function ") << size(o.out);
+  }
   void operator()(const Drop& o) const { out << "dropout " << size(o.in); }
   void operator()(const NormaliseColumns& o) const {
     out << "normalise columns " << size(o.y) << (o.training ? " of the batch" : " as estimated")

@@ -8,6 +8,7 @@
 
 namespace elbo {
 
+/// Rows and columns of a matrix.
 struct Shape {
   int rows, columns;
   bool operator==(const Shape&) const = default;

@@ -23,8 +23,8 @@ claims.claim("largest step between two codes, 100 pairs", f"{largest:.2f} median
 
 # A heavier KL, so that there are units that nothing is stored in.
 heavy = claims.path("heavy")
-claims.elbo("train", images, "--out", heavy, "--hidden", "128", "--latent", 20, "--epochs", 10,
-            "--beta", 4, "--lr-schedule", "cosine")
+claims.elbo("train", images, "--out", heavy, "--hidden", "128", "--latent", 20, "--epochs", 30,
+            "--beta", 4, "--lr", 0.002, "--lr-schedule", "cosine")
 
 
 def moved(unit):

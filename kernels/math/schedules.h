@@ -9,6 +9,7 @@ namespace elbo {
 // A weight or a learning rate as a function of the number of steps taken before this one.  The
 // device evaluates it from the step counter in its own memory, so a planned step never changes.
 
+/// The same at every step.
 struct Constant {
   Real value = 1;
   HD Real at(std::uint64_t) const { return value; }

@@ -8,10 +8,18 @@ namespace elbo {
 // What a network reads of a datum: an entry x becomes `width` numbers, value(x, 0 … width - 1).
 // A missing entry (NaN) becomes zeros, whatever the transform.
 
-/// log(1 + x), of counts.
+/// log(1 + x), of counts;  slope 1/(1 + x)
 struct Log1p {
   HD int width() const { return 1; }
   HD Real value(Real x, int) const { return elbo::log1p(x); }
+  template <class T>
+  HD T value(T x) const {
+    return elbo::log1p(x);
+  }
+  template <class T>
+  HD T slope(T x, T) const {
+    return 1 / (1 + x);
+  }
 };
 
 /// 1 in the place of the class that x names, 0 … classes - 1; zeros if it names none.

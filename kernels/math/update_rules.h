@@ -45,6 +45,7 @@ struct Sgd {
   static constexpr const char* name = "sgd";
   Real momentum = 0;
 
+  /// What depends on the step alone.
   struct Now {
     Real rate;
   };

@@ -17,10 +17,10 @@ struct FillBody {
   HD void operator()(int r, int c) const { op.out(r, c) = op.value.value(); }
 };
 
-/// out = α a + β b (b may be absent); a, b, out alike.
+/// out = α a + β b + γ (b may be absent); a, b, out alike.
 struct Add {
   Matrix a, b, out;
-  Real alpha = 1, beta = 1;
+  Real alpha = 1, beta = 1, gamma = 0;
   void views(auto&& visit) {
     visit(a, Access::read), visit(b, Access::read), visit(out, Access::write);
   }
@@ -29,7 +29,7 @@ struct Add {
 struct AddBody {
   Add op;
   HD void operator()(int r, int c) const {
-    op.out(r, c) = op.alpha * op.a(r, c) + (op.b.present() ? op.beta * op.b(r, c) : Real(0));
+    op.out(r, c) = op.alpha * op.a(r, c) + (op.b.present() ? op.beta * op.b(r, c) : op.gamma);
   }
 };
 

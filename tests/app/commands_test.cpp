@@ -519,5 +519,17 @@ TEST(Help, of_every_command_shows_its_flags_and_defaults) {
     EXPECT_NE(text.find(flag), std::string::npos) << flag;
 }
 
+TEST(Export, writes_encoder_and_decoder_of_a_run_and_refuses_what_is_no_folder) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, train("run")).status, 0);
+  const Outcome done = run(folder, {"export", "run", "--onnx", "made/here"});
+  EXPECT_EQ(done.status, 0) << done.error;
+  for (const char* half : {"made/here/encoder.onnx", "made/here/decoder.onnx"})
+    EXPECT_NE(content_of(folder / half).find("elbo"), std::string::npos) << half;
+  const Outcome refused = run(folder, {"export", "run", "--onnx", "run/config.json"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.error.find("run/config.json"), std::string::npos) << refused.error;
+}
+
 }  // namespace
 }  // namespace elbo::test

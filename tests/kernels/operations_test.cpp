@@ -418,8 +418,19 @@ TEST(Entries, agree_with_the_cpu) {
       Add add{memory.put(uniform(rows, columns, 51)), memory.put(uniform(rows, columns, 52)),
               memory.out(rows, columns), Real(0.3), Real(-1.7)};
       memory.ops().run(add), keep(add.out);
-      add.b = {}, add.out = add.a;
+      add.b = {}, add.out = add.a, add.gamma = Real(0.7);
       memory.ops().run(add), keep(add.out);
+
+      const Matrix positive = memory.put(uniform(rows, columns, 53, Real(0.1), 3));
+      Multiply multiply{positive, memory.put(uniform(rows, 1, 54)), memory.out(rows, columns)};
+      memory.ops().run(multiply), keep(multiply.out);
+      for (const Function& f : {Function{Exp{}}, Function{Log{}}, Function{Log1p{}},
+                                Function{Softplus{}}, Function{Sigmoid{}}, Function{Tanh{}}}) {
+        const Pointwise value{positive, {}, {}, memory.out(rows, columns), f};
+        memory.ops().run(value), keep(value.out);
+        const Pointwise slope{positive, value.out, positive, memory.out(rows, columns), f};
+        memory.ops().run(slope), keep(slope.out);
+      }
       return out;
     };
     const std::vector<Values> wanted = run(cpu());

@@ -12,6 +12,7 @@
 #include "nn/functions.h"
 #include "nn/optimizer.h"
 #include "runtime/step.h"
+#include "tests/tolerance.h"
 
 namespace elbo {
 namespace {
@@ -260,6 +261,60 @@ TEST(Gradients, of_tensors_used_twice_add_up) {
                         {log_prob(FixedGaussian{1}, target, h), {.factor = Real(-0.25)}}});
     });
   }
+}
+
+TEST(Gradients, of_a_formula_on_tensors_are_slopes_for_every_function) {
+  for (const Case& on : cases())
+    for (const Function& f : {Function{Exp{}}, Function{Log{}}, Function{Log1p{}},
+                              Function{Softplus{}}, Function{Sigmoid{}}, Function{Tanh{}}}) {
+      SCOPED_TRACE(f.index());
+      Tensor a(on.device, {5, 7}, some(35, 41, 0.4, 1)), b(on.device, {5, 7}, some(35, 42));
+      a.track(), b.track();
+      check_gradients(on, {a, b}, [&] {
+        const Tensor u = pointwise(f, a), v = u * b - Real(0.3) * a * a;
+        return objective({{row_sums(-v * v + Real(2)), {.factor = -1}}});
+      });
+    }
+}
+
+TEST(Formulas, on_tensors_equal_the_likelihood_that_they_spell_out) {
+  constexpr int rows = 33, columns = 37;
+  for (const Case& on : cases()) {
+    const Tensor x(on.device, {rows, columns}, some(rows * columns, 43, 3));
+    const std::vector<Real> means = some(rows * columns, 44), scales = some(rows * columns, 45);
+    std::vector<Real> both;
+    for (std::size_t i = 0; i < means.size(); ++i) both.insert(both.end(), {means[i], scales[i]});
+    Tensor m(on.device, {rows, columns}, means), s(on.device, {rows, columns}, scales);
+    Tensor theta(on.device, {rows, 2 * columns}, both);
+    m.track(), s.track(), theta.track();
+    // A Cauchy law is Student's of one degree of freedom.
+    Tensor spelt, built_in;
+    Step step(
+        on.device,
+        [&] {
+          const Tensor u = (x - m) * pointwise(Exp{}, -s);
+          spelt = row_sums(-s - pointwise(Log1p{}, u * u) + Real(-std::log(std::acos(-1.0))));
+          built_in = log_prob(StudentT(1, 0), x, theta);
+          backward(objective({{spelt, {.factor = -1}}, {built_in, {.factor = -1}}}));
+        },
+        on.plan);
+    step();
+    const std::vector<Real> got = spelt.read(), wanted = built_in.read();
+    for (int r = 0; r < rows; ++r)
+      EXPECT_NEAR(got[r], wanted[r], tolerance::sum(3 * columns, 10 * columns)) << r;
+    const std::vector<Real> dm = m.gradient().read(), ds = s.gradient().read();
+    const std::vector<Real> dtheta = theta.gradient().read();
+    for (std::size_t i = 0; i < dm.size(); ++i) {
+      EXPECT_NEAR(dm[i], dtheta[2 * i], tolerance::sum(10, std::exp(1.0) / rows)) << i;
+      EXPECT_NEAR(ds[i], dtheta[2 * i + 1], tolerance::sum(10, 1.0 / rows)) << i;
+    }
+  }
+}
+
+TEST(Formulas, refuse_shapes_that_differ) {
+  const Tensor a(Device::cpu(), {2, 3}), b(Device::cpu(), {2, 1});
+  EXPECT_THROW(a * b, Error);
+  EXPECT_THROW(row_sums({}), Error);
 }
 
 TEST(Gradients, of_a_skip_connection_are_slopes_and_cost_no_operation_of_their_own) {

@@ -5,11 +5,11 @@
 #include <functional>
 #include <optional>
 
-#include "examples/own_model.h"
 #include "kernels/cuda/traffic.h"
 #include "kernels/simt/executor.h"
 #include "models/trainer.h"
 #include "tests/runtime/grey_images.h"
+#include "tests/runtime/residual_vae.h"
 
 namespace elbo {
 namespace {

@@ -1,7 +1,6 @@
 // Trains a VAE on digit images that Elbo draws itself, and prints how the bound rises.
+#include <elbo/elbo.h>
 #include <cstdio>
-
-#include "models/trainer.h"
 
 int main() {
   using namespace elbo;

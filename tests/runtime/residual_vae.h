@@ -1,4 +1,4 @@
-// A VAE whose decoder has a skip connection: a struct, its parts and a call operator.
+// A model that the library has not: a VAE whose decoder has a skip connection.
 #pragma once
 #include "models/vae.h"
 
