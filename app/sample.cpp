@@ -8,6 +8,7 @@
 #include "app/tables.h"
 #include "app/training_data.h"
 #include "data/counter_hash.h"
+#include "data/fasta.h"
 #include "models/gaussian_mixture.h"
 
 namespace elbo {
@@ -89,12 +90,14 @@ Latents latents_of(const SampleCommand& c, const RunDirectory& folder, const Mod
   return drawn;
 }
 
+/// The data that say what columns and classes are called.
+Dataset named_data(const SampleCommand& c, const RunDirectory& folder) {
+  return c.near.empty() ? read_training_data(stored_command(folder)).train : read_dataset(c.near);
+}
+
 /// The columns' names, as far as the data have any, of each column's parameters where those are
 /// written.
-std::vector<std::string> names_of(const SampleCommand& c, const RunDirectory& folder,
-                                  const Model& model) {
-  const Dataset data =
-      c.near.empty() ? read_training_data(stored_command(folder)).train : read_dataset(c.near);
+std::vector<std::string> names_of(const SampleCommand& c, const Dataset& data, const Model& model) {
   if (c.mode != "params") return data.column_names;
   std::vector<std::string> names;
   for (const std::string& column : data.column_names)
@@ -110,8 +113,11 @@ int run(const SampleCommand& given) {
   const bool png = ends_in_png(c.out);
   if (png && c.mode == "params")
     throw UsageError("--mode params: parameters are no picture; write a .npy or .csv file");
-  if (!png && !ends_in_table(c.out))
-    throw UsageError("--out: '" + c.out + "' ends in none of .npy, .csv, .tsv and .png");
+  const bool fasta = ends_in_fasta(c.out);
+  if (fasta && c.mode == "params")
+    throw UsageError("--mode params: parameters are no letters; write a .npy or .csv file");
+  if (!png && !fasta && !ends_in_table(c.out))
+    throw UsageError("--out: '" + c.out + "' ends in none of .npy, .csv, .tsv, .fasta and .png");
   if (!c.near.empty() && c.from == "prior")
     throw UsageError("--near: the prior is near no data; add --from posterior or gmm:K");
   const Device device = device_named(c.device, folder);
@@ -132,9 +138,18 @@ int run(const SampleCommand& given) {
     write_pictures(c.out, model, stored, std::move(x), int(std::ceil(side)));
     return 0;
   }
+  if (fasta) {
+    const Dataset data = named_data(c, folder);
+    require(!data.alphabet.empty(), "--out ", c.out, ": ", data.source,
+            " holds no sequences, and classes have no letters without an alphabet");
+    std::vector<std::string> names;
+    for (long r = 1; r <= rows; ++r) names.push_back("sample-" + std::to_string(r));
+    write_fasta(c.out, names, x, data.alphabet);
+    return 0;
+  }
   Dataset table;
   table.rows = rows, table.columns = int(long(x.size()) / rows);
-  if (!c.out.ends_with(".npy")) table.column_names = names_of(c, folder, model);
+  if (!c.out.ends_with(".npy")) table.column_names = names_of(c, named_data(c, folder), model);
   write_table(c.out, table, x);
   return 0;
 }
@@ -164,7 +179,8 @@ void add_sample(CLI::App& app, Run& chosen) {
       ->check(one_of({"mean", "sample", "params"}))
       ->capture_default_str();
   add_seed(on, c->seed, "of the draws");
-  on->add_option("--out", c->out, "file.npy, .csv, .tsv, or .png")->required();
+  on->add_option("--out", c->out, "file.npy, .csv, .tsv, .fasta (of sequences), or .png")
+      ->required();
   add_device(on, c->device);
 }
 

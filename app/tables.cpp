@@ -10,6 +10,10 @@ bool ends_in_table(const std::string& path) {
   return path.ends_with(".csv") || path.ends_with(".tsv") || path.ends_with(".npy");
 }
 
+bool ends_in_fasta(const std::string& path) {
+  return path.ends_with(".fasta") || path.ends_with(".fa");
+}
+
 void require_table(const std::string& path) {
   if (!ends_in_table(path))
     throw UsageError("--out: '" + path + "' ends in none of .csv, .tsv and .npy");

@@ -7,6 +7,7 @@
 namespace elbo {
 
 bool ends_in_table(const std::string& path);
+bool ends_in_fasta(const std::string& path);
 /// Errors: a name in none of .csv .tsv .npy.
 void require_table(const std::string& path);
 

@@ -214,8 +214,9 @@ class Training {
     return config;
   }
 
-  /// As many as those columns have.
+  /// As many as those columns have; of sequences, which are no second domain, as their alphabet.
   static int classes_of(const Dataset& data, int first, int columns) {
+    if (first == 0 && !data.alphabet.empty()) return int(data.alphabet.size());
     float largest = 1;
     for (long r = 0; r < data.rows; ++r)
       data.each_listed(r, [&](int c, float x) {

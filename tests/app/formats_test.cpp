@@ -62,7 +62,8 @@ TEST_F(Cells, encoded_in_place_are_written_only_once_unless_forced) {
   const std::string once = content_of(folder / "cells.h5ad");
   const Outcome again = encode({"--in-place"});
   EXPECT_EQ(again.status, 1);
-  EXPECT_EQ(again.error, "elbo: encode: cells.h5ad: has obsm/X_elbo already; --force replaces it\n");
+  EXPECT_EQ(again.error,
+            "elbo: encode: cells.h5ad: has obsm/X_elbo already; --force replaces it\n");
   EXPECT_EQ(content_of(folder / "cells.h5ad"), once);
   ASSERT_EQ(encode({"--in-place", "--force"}).status, 0);
   expect_latents("cells.h5ad");
@@ -83,7 +84,8 @@ TEST_F(Cells, encode_refuses_what_does_not_fit_and_leaves_the_file_alone) {
   EXPECT_EQ(encode({"--in-place"}, "z.npy").status, 2);
   const Outcome part = encode({"--in-place"}, "cells.h5ad?only=line:A");
   EXPECT_EQ(part.status, 1);
-  EXPECT_EQ(part.error, "elbo: encode: cells.h5ad: has 6 observations, obsm/X_elbo would have 3 rows\n");
+  EXPECT_EQ(part.error,
+            "elbo: encode: cells.h5ad: has 6 observations, obsm/X_elbo would have 3 rows\n");
   EXPECT_EQ(content_of(folder / "cells.h5ad"), before);
 }
 
@@ -200,6 +202,39 @@ TEST_F(Inspect, of_a_broken_file_is_an_error) {
   EXPECT_EQ(outcome.status, 1);
   EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
   EXPECT_TRUE(outcome.error.starts_with("elbo: inspect: x.h5ad: is truncated")) << outcome.error;
+}
+
+TEST(Sequences, are_drawn_as_fasta_in_the_letters_of_the_training_data) {
+  const TemporaryFolder folder;
+  folder.with("s.fasta", ">a\nACCAACCA\n>b\nCACACCAA\n>c\nAACCACAC\n");
+  const auto trained =
+      run(folder, {"train", "s.fasta?alphabet=ACGT", "--likelihood", "categorical", "--latent", "2",
+                   "--hidden", "4", "--epochs", "1", "--out", "r"});
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  ASSERT_EQ(run(folder, {"sample", "r", "-n", "3", "--mode", "sample", "--out", "x.fasta"}).status,
+            0);
+  ASSERT_EQ(run(folder, {"sample", "r", "-n", "3", "--mode", "sample", "--out", "x.npy"}).status,
+            0);
+  const Dataset letters = read_dataset(folder / "x.fasta?alphabet=ACGT");
+  EXPECT_EQ(letters.row_names, (Words{"sample-1", "sample-2", "sample-3"}));
+  EXPECT_EQ(letters.values(), read_npy(folder / "x.npy").values());
+  const Outcome numbers = run(folder, {"sample", "r", "--mode", "params", "--out", "x.fasta"});
+  EXPECT_EQ(numbers.status, 2);
+  EXPECT_EQ(numbers.error.find("elbo: sample: --mode params: parameters are no letters"), 0u)
+      << numbers.error;
+}
+
+TEST(Sequences, are_not_what_data_without_an_alphabet_are_drawn_as) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, {"train", "builtin:digits?n=50", "--hidden", "4", "--latent", "2",
+                         "--epochs", "1", "--out", "r"})
+                .status,
+            0);
+  const Outcome drawn = run(folder, {"sample", "r", "--out", "x.fasta"});
+  EXPECT_EQ(drawn.status, 1);
+  EXPECT_EQ(drawn.error.find("elbo: sample: --out x.fasta: builtin:digits?n=50 holds no sequences"),
+            0u)
+      << drawn.error;
 }
 
 }  // namespace
