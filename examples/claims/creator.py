@@ -5,8 +5,6 @@
 
 A classifier, trained here on the training images, judges the decoded means.
 """
-import gzip
-
 import numpy as np
 
 from trained import TrainedClaims
@@ -15,16 +13,8 @@ claims = TrainedClaims()
 random = np.random.default_rng(0)
 
 
-def idx(name):
-    with gzip.open(claims.folder("mnist") / name) as file:
-        content = file.read()
-    start = 4 + 4 * content[3]
-    values = np.frombuffer(content, np.uint8, offset=start)
-    return values.reshape(-1, 784) / np.float32(255) if content[3] == 3 else values
-
-
-train, labels = idx("train-images-idx3-ubyte.gz"), idx("train-labels-idx1-ubyte.gz")
-test, test_labels = idx("t10k-images-idx3-ubyte.gz"), idx("t10k-labels-idx1-ubyte.gz")
+train, labels = (claims.mnist(f"train-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
+test, test_labels = (claims.mnist(f"t10k-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
 
 
 class Classifier:

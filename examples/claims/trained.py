@@ -1,4 +1,5 @@
 """Claims about models that a script trains on its own numbers, and what they make of them."""
+import gzip
 import json
 import pathlib
 
@@ -17,6 +18,13 @@ class TrainedClaims(Claims):
 
     def folder(self, name):
         return pathlib.Path(self.data) / name
+
+    def mnist(self, name):
+        """Images [n,784] in 0 … 1, or labels, of one of its four files."""
+        with gzip.open(self.folder("mnist") / f"{name}.gz") as file:
+            content = file.read()
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+        return values.reshape(-1, 784) / np.float32(255) if content[3] == 3 else values
 
     def train(self, run, data, **options):
         """elbo train; an option a_b is the flag --a-b."""
