@@ -2,10 +2,19 @@
 import gzip
 import json
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
 from claims import Claims
+
+
+class Unit(NamedTuple):
+    """Of the latent space, as elbo traverse says it: by the first 4000 training data."""
+    number: int
+    kl: float  # nats
+    variance: float  # of the posterior's mean, over the data
+    active: bool  # that is above 0.01
 
 
 class TrainedClaims(Claims):
@@ -30,7 +39,7 @@ class TrainedClaims(Claims):
         """elbo train; an option a_b is the flag --a-b."""
         words = [word for name, value in options.items()
                  for word in (f"--{name.replace('_', '-')}", value)]
-        self.elbo("train", data, "--out", self.path(run), *words)
+        self.elbo("train", data, "--out", self.path(run), "--force", *words)
 
     def evaluate(self, run, data, samples=0):
         more = ["--importance-samples", samples] if samples else []
@@ -49,6 +58,12 @@ class TrainedClaims(Claims):
 
     def sample(self, run, count, mode="sample", latents="prior"):
         return self.written("sample", run, "-n", count, "--mode", mode, "--from", latents)
+
+    def units(self, run):
+        """The unit of the largest KL first."""
+        lines = self.elbo("traverse", self.path(run), "--out", self.path("walk.csv")).splitlines()
+        return [Unit(int(number), float(kl), float(variance), active == "yes")
+                for number, kl, variance, active in map(str.split, lines[1:])]
 
     def note(self, what, figure):
         """A figure that nothing is asked of."""
