@@ -54,8 +54,8 @@ def landed(latents):
 
 
 whole, first = landed("gmm:2")
-claims.claim("blur: draws of the aggregate posterior (a mixture of 2) that are one of the patterns, "
-             "all 64 pixels", f"{100 * whole:.2f} %", "at least 99 %", whole >= 0.99)
+claims.claim("blur: draws of the aggregate posterior (a mixture of 2) that are one of the "
+             "patterns, all 64 pixels", f"{100 * whole:.2f} %", "at least 99 %", whole >= 0.99)
 claims.share_within("blur: of them the first pattern", first, 0.45, 0.55)
 claims.note("blur: draws of the prior that are", f"{100 * landed('prior')[0]:.2f} %")
 claims.claim("blur: held-out bits/dim of the mixture", f"{of_mixture:.3f}",

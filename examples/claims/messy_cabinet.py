@@ -1,37 +1,37 @@
 #!/usr/bin/env python3
 """An autoencoder stores its data anywhere; a VAE where the prior looks for them.
 
-A VAE whose σ is held ever smaller becomes an autoencoder again: the code gets dearer, and draws
-from the prior worse.
-
     messy_cabinet.py ELBO DATA
+
+Variance to zero: a VAE whose posterior is held at ever smaller deviations pays ever more nats for
+its codes, and stores them ever less where the prior looks.  All have the same layers and epochs.
 """
 import json
 
 from claims import Claims
 
+DEVIATIONS = [0.1, 0.03, 0.01, 0.003]
+
 claims = Claims()
 images = f"{claims.data}/mnist/train-images-idx3-ubyte.gz"
 test = f"{claims.data}/mnist/t10k-images-idx3-ubyte.gz"
-CLAMPS = (0.3, 0.1, 0.03, 0.01)
-kinds = {"vae": (), "ae": ("--model", "ae")}
-kinds |= {f"sigma-{clamp}": ("--posterior-sigma", clamp) for clamp in CLAMPS}
-for name, words in kinds.items():
-    claims.elbo("train", images, *words, "--out", claims.path(name), "--hidden", "400",
-                "--latent", 10, "--epochs", 10)
-told = json.loads(claims.elbo("compare", *map(claims.path, kinds), "--data", test,
+models = {"vae": [], "ae": ["--model", "ae"]}
+models |= {f"held-{deviation}": ["--posterior-sigma", deviation] for deviation in DEVIATIONS}
+for name, words in models.items():
+    claims.elbo("train", images, "--out", claims.path(name), "--hidden", 400, "--latent", 10,
+                "--epochs", 6, *words)
+told = json.loads(claims.elbo("compare", *map(claims.path, models), "--data", test,
                               "--importance-samples", 1, "--json"))
-distance = dict(zip(kinds, (model["prior_distance"] for model in told["models"])))
-claims.claim("distance of decoded prior draws in 50 coordinates, autoencoder over VAE",
-             f"{distance['ae']:.2f} / {distance['vae']:.2f} = {distance['ae'] / distance['vae']:.2f}",
-             ">= 3", distance["ae"] >= 3 * distance["vae"])
-
-rates = [json.loads(claims.elbo("evaluate", claims.path(f"sigma-{clamp}"), "--data", test,
-                                "--json"))["kl"] for clamp in CLAMPS]
-far = [distance[f"sigma-{clamp}"] for clamp in CLAMPS]
-claims.claim(f"KL with σ held at {', '.join(map(str, CLAMPS))}, nats",
-             ", ".join(f"{rate:.1f}" for rate in rates), "rising", rates == sorted(rates))
-claims.claim("and the distance of prior draws", ", ".join(f"{d:.2f}" for d in far),
-             f"each above the free VAE's {distance['vae']:.2f}, the last the largest",
-             min(far) > distance["vae"] and max(far) == far[-1])
+vae, ae, *held = told["models"]
+far, near = ae["prior_distance"], vae["prior_distance"]
+claims.claim("messy cabinet: distance of decoded prior draws in 50 coordinates, autoencoder over "
+             "VAE", f"{far:.2f} / {near:.2f} = {far / near:.2f}", ">= 3", far >= 3 * near)
+before = vae["rate"]
+for deviation, model in zip(DEVIATIONS, held):
+    claims.claim(f"messy cabinet: posterior held at {deviation}, KL", f"{model['rate']:.2f} nats",
+                 f"above {before:.2f}, that before", model["rate"] > before)
+    claims.claim(f"messy cabinet: posterior held at {deviation}, distance of decoded prior draws",
+                 f"{model['prior_distance']:.2f}", f"above the VAE's, {near:.2f}",
+                 model["prior_distance"] > near)
+    before = model["rate"]
 claims.finish()

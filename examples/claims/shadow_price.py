@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The weight of the KL is the price of information: for a linear VAE exactly, on MNIST by its slope.
+"""The weight of the KL is the price of information: of a linear VAE exactly, on MNIST by its slope.
+
+    shadow_price.py ELBO DATA
 
 Data with the covariance eigenvalues 4, 2, 1, 0.5, 0.25 and a decoder of variance 0.3: what a linear
 VAE comes to for each beta, each budget of nats and each bound on the squared error is known by
@@ -50,9 +52,9 @@ def level_of(value, index):
 claims = Claims()
 with open(claims.path("known.csv"), "w") as out:
     out.write("".join(",".join(f"{x:.9g}" for x in row) + "\n" for row in known_spectrum(1000)))
-LINEAR = [claims.path("known.csv"), "--hidden", "none", "--latent", 5, "--likelihood", "gaussian", "--sigma",
-          f"fixed:{math.sqrt(VARIANCE):.9g}", "--batch", 250, "--lr", 0.02, "--lr-schedule",
-          "cosine", "--epochs", 1500]
+LINEAR = [claims.path("known.csv"), "--hidden", "none", "--latent", 5, "--likelihood", "gaussian",
+          "--sigma", f"fixed:{math.sqrt(VARIANCE):.9g}", "--batch", 250, "--lr", 0.02,
+          "--lr-schedule", "cosine", "--epochs", 1500]
 CONSTANT = len(EIGENVALUES) / 2 * math.log(2 * math.pi * VARIANCE)
 
 
@@ -83,17 +85,18 @@ for squares in [1.5, 2.5, 4]:
            1 / (2 * level), 0.02)
     within(f"squared error {squares}: rate", rate, filled(level)[0], 0.02)
 
-claims.elbo("sweep", f"{claims.data}/mnist/train-images-idx3-ubyte.gz", "--betas", "0.7,1,1.4,2,2.8",
-            "--epochs", 8, "--lr-schedule", "cosine", "--out", claims.path("sweep"))
+claims.elbo("sweep", f"{claims.data}/mnist/train-images-idx3-ubyte.gz", "--betas",
+            "0.7,1,1.4,2,2.8", "--epochs", 8, "--lr-schedule", "cosine", "--out",
+            claims.path("sweep"))
 with open(claims.path("sweep/sweep.json")) as file:
     sweep = json.load(file)
 points = sweep["points"]
 for between in sweep["between"]:
-    claims.claim(f"MNIST: -dD/dR at beta {between['beta']:.3f}", f"{between['slope']:.3f}", "within 10 %",
-                 abs(between["slope"] / between["beta"] - 1) <= 0.1)
+    claims.claim(f"MNIST: -dD/dR at beta {between['beta']:.3f}", f"{between['slope']:.3f}",
+                 "within 10 %", abs(between["slope"] / between["beta"] - 1) <= 0.1)
 pairs = list(zip(points, points[1:]))
-claims.claim("MNIST: R falls and D rises with beta", " ".join(f"{p['rate']:.1f}/{p['distortion']:.1f}"
-                                                              for p in points), "yes",
+claims.claim("MNIST: R falls and D rises with beta",
+             " ".join(f"{p['rate']:.1f}/{p['distortion']:.1f}" for p in points), "yes",
              all(a["rate"] > b["rate"] and a["distortion"] < b["distortion"] for a, b in pairs))
 slopes = [between["slope"] for between in sweep["between"]]
 claims.claim("MNIST: the curve is convex", " ".join(f"{s:.3f}" for s in slopes), "slopes that rise",

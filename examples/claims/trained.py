@@ -1,10 +1,20 @@
 """Claims about models that a script trains on its own numbers, and what they make of them."""
+import gzip
 import json
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
 from claims import Claims
+
+
+class Unit(NamedTuple):
+    """Of the latent space, as elbo traverse says it: by the first 4000 training data."""
+    number: int
+    kl: float  # nats
+    variance: float  # of the posterior's mean, over the data
+    active: bool  # that is above 0.01
 
 
 class TrainedClaims(Claims):
@@ -18,11 +28,18 @@ class TrainedClaims(Claims):
     def folder(self, name):
         return pathlib.Path(self.data) / name
 
+    def mnist(self, name):
+        """Images [n,784] in 0 … 1, or labels, of one of its four files."""
+        with gzip.open(self.folder("mnist") / f"{name}.gz") as file:
+            content = file.read()
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+        return values.reshape(-1, 784) / np.float32(255) if content[3] == 3 else values
+
     def train(self, run, data, **options):
         """elbo train; an option a_b is the flag --a-b."""
         words = [word for name, value in options.items()
                  for word in (f"--{name.replace('_', '-')}", value)]
-        self.elbo("train", data, "--out", self.path(run), *words)
+        self.elbo("train", data, "--out", self.path(run), "--force", *words)
 
     def evaluate(self, run, data, samples=0):
         more = ["--importance-samples", samples] if samples else []
@@ -41,6 +58,12 @@ class TrainedClaims(Claims):
 
     def sample(self, run, count, mode="sample", latents="prior"):
         return self.written("sample", run, "-n", count, "--mode", mode, "--from", latents)
+
+    def units(self, run):
+        """The unit of the largest KL first."""
+        lines = self.elbo("traverse", self.path(run), "--out", self.path("walk.csv")).splitlines()
+        return [Unit(int(number), float(kl), float(variance), active == "yes")
+                for number, kl, variance, active in map(str.split, lines[1:])]
 
     def note(self, what, figure):
         """A figure that nothing is asked of."""
