@@ -117,10 +117,11 @@ void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, con
     const auto one = count > 2 * lanes ? panel<3> : count > lanes ? panel<2> : panel<1>;
     if (ahead.rows == 0 && first + count < n) {
       const int next = std::min(panel_columns, n - first - count);
-      ahead = {{right.at(first + count, 0)},
-               b_stride,
-               b_transposed ? depth : next,
-               b_transposed ? next : depth};
+      ahead = {.from = {right.at(first + count, 0)},
+               .matrices = 1,
+               .columns = b_transposed ? depth : next,
+               .rows = b_transposed ? next : depth,
+               .stride = b_stride};
     }
     one(left, right, m, first, count, depth, c, c_stride, ahead);
   }

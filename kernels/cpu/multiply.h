@@ -13,16 +13,16 @@ constexpr int panel_columns = 3 * lanes;
 /// while a product keeps the processor busy.
 struct Ahead {
   const Real* from[3] = {};
-  std::ptrdiff_t stride = 0;
-  int columns = 0, rows = 0, column = 0;
+  int matrices = 0, columns = 0, rows = 0, stride = 0, column = 0;
 
   [[gnu::always_inline]] void fetch() {
     if (rows == 0) return;
-    for (const Real* row : from) __builtin_prefetch(row + column, 0, 2);
+    for (int i = 0; i < matrices; ++i) __builtin_prefetch(from[i] + column, 0, 2);
     column += 64 / int(sizeof(Real));
     if (column < columns) return;
     column = 0, --rows;
-    for (const Real*& row : from) row += stride;
+    if (rows > 0)
+      for (int i = 0; i < matrices; ++i) from[i] += stride;
   }
 };
 

@@ -73,10 +73,9 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
         Ahead ahead;
         if (weight.updates) {
           const Update& u = weight.update;
-          const auto at = [&](const Matrix& part) {
-            return part.present() ? part.row(row) + column : nullptr;
-          };
-          ahead = {{at(u.w), at(u.m), at(u.v)}, u.w.stride, n, m};
+          ahead.columns = n, ahead.rows = m, ahead.stride = u.w.stride;
+          for (const Matrix& part : {u.w, u.m, u.v})
+            if (part.present()) ahead.from[ahead.matrices++] = part.row(row) + column;
         }
         multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
                  tile, panel_columns, ahead);
