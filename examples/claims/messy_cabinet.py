@@ -3,8 +3,8 @@
 
     messy_cabinet.py ELBO DATA
 
-Variance to zero: a VAE whose posterior is held at ever smaller deviations pays ever more nats for
-its codes, and stores them ever less where the prior looks.  All have the same layers and epochs.
+Variance to zero: does a VAE whose posterior is held at ever smaller deviations pay ever more nats
+for its codes, and store them less where the prior looks?  All have the same layers and epochs.
 """
 import json
 
