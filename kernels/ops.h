@@ -70,6 +70,8 @@ struct Ops {
 
   /// How many partial sums a row's terms come in when the epilogue of such a product emits them.
   virtual int term_columns(const Product&) const = 0;
+  /// Whether products that follow each other gain by being one operation (Chain).
+  virtual bool chains() const = 0;
 };
 
 std::unique_ptr<Ops> cpu_ops();

@@ -15,7 +15,7 @@ namespace elbo {
 ///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
 ///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
 ///     observe_rates(body)                 body(r, team) for every row
-///     chain(products)                     whether it runs them at once
+///     chains(), chain(products)           whether it runs them at once; does so, and whether it did
 ///     narrow()                            whether a column pass works out a product of little depth
 ///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
 ///     clip_scale, advance
@@ -178,6 +178,7 @@ struct OpsOn final : Ops {
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }
   void run(const Advance& op) const override { on.advance(op); }
+  bool chains() const override { return on.chains(); }
   int term_columns(const Product& op) const override {
     int tiles = 0;
     body_of(op.epilogue, [&](const auto& body) { tiles = on.column_tiles(op, body.width); });

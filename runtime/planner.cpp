@@ -593,7 +593,9 @@ class Planner {
 }  // namespace
 
 void fuse(Program& program) { Planner(program).fuse(); }
-void chain(Program& program) { Planner(program).chain(); }
+void chain(Program& program) {
+  if (program.device().backend().ops().chains()) Planner(program).chain();
+}
 
 void place(Program& program) {
   constexpr std::size_t alignment = 256;

@@ -24,7 +24,8 @@ namespace elbo {
 /// no operation in between touches what moves, and if nobody outside holds the tensor.
 void fuse(Program&);
 
-/// Narrow products that follow each other share a launch, a block keeping its rows.
+/// Narrow products that follow each other share a launch, a block keeping its rows: where launches
+/// are what costs (Ops::chains).
 void chain(Program&);
 
 /// Gives every transient tensor in use an address in one block of memory, the same for every run.

@@ -284,6 +284,7 @@ struct Skeletons {
       body.centre(r, logs, team);
     });
   }
+  static bool chains() { return false; }
   bool chain(const Chain&) const { return false; }
   static bool narrow() { return false; }
   void weight_gradients(const WeightGradients&) const;

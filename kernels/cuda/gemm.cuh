@@ -349,11 +349,11 @@ __device__ void finish_tile(const Real* shared, const Body& body, int first_row,
   for (int r = int(threadIdx.x) / lanes; r < Tile::rows; r += Tile::threads / lanes) {
     const int row = first_row + r;
     [[maybe_unused]] Real sum = 0;
-    if (row < rows) {
+    const int first = column_tile * across, some = units - first < across ? units - first : across;
+    if (row < rows && lane < some) {
       const auto at = in_row(body, row);
-      for (int u = lane; u < across; u += lanes) {
-        const int unit = column_tile * across + u;
-        if (unit >= units) break;
+      for (int u = lane; u < some; u += lanes) {
+        const int unit = first + u;
         Vec<width> v;
 #pragma unroll
         for (int k = 0; k < width; ++k) v[k] = Product::at(shared, r, u * width + k);

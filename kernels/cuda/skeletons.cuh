@@ -118,6 +118,7 @@ struct Skeletons {
     row_pass(body.op.rates.theta.rows, body.scalars(), body);
   }
   static bool narrow() { return true; }
+  static bool chains() { return true; }
 
   /// Phases are not chained: the blocks that a chain leaves idle cost more than a meeting.
   bool chain(const Chain& op) const {

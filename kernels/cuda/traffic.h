@@ -22,7 +22,6 @@ namespace tiling {
 
 constexpr double number = sizeof(Real);
 
-/// What an epilogue does for one unit of a row.
 inline Traffic of_noise(const Noise& noise) {
   if (noise.given.present()) return {0, number};
   return {0, (noise.batch.order ? 4.0 : 0) + (noise.batch.state ? 8.0 : 0)};
@@ -30,6 +29,17 @@ inline Traffic of_noise(const Noise& noise) {
 inline Traffic of_scale(const Matrix& upstream, const Scale& scale) {
   return {1, upstream.present() ? number : scale.state ? 8.0 : 0};
 }
+/// What each thread of a row does first, whatever units it has.
+inline Traffic of_a_row(const SampleLatent& e) { return of_noise(e.noise); }
+inline Traffic of_a_row(const LatentGradient& e) {
+  return of_scale(e.upstream, e.scale) + of_noise(e.noise);
+}
+template <class E>
+Traffic of_a_row(const E&) {
+  return {};
+}
+
+/// What an epilogue does for one unit of a row.
 inline Traffic per_unit(const Store& e) {
   return {double(e.accumulate), e.accumulate ? number : 0, number};
 }
@@ -41,13 +51,11 @@ inline Traffic per_unit(const ActivationGradient& e) {
           number * (1 + e.stored.present())};
 }
 inline Traffic per_unit(const SampleLatent& e) {
-  Traffic t{8, 2 * number * e.bias.present(),
-            2 * number * e.stored.present() + number * e.z.present()};
-  return e.z.present() ? t + of_noise(e.noise) : t;
+  return {8, 2 * number * e.bias.present(),
+          2 * number * e.stored.present() + number * e.z.present()};
 }
 inline Traffic per_unit(const LatentGradient& e) {
-  return Traffic{8, number * (2 + e.means.present()), 2 * number} + of_scale(e.upstream, e.scale) +
-         of_noise(e.noise);
+  return {8, number * (2 + e.means.present()), 2 * number};
 }
 inline Traffic per_unit(const Observe& e, int width) {
   const bool side = e.side.present(), score = e.score.present();
@@ -95,6 +103,8 @@ Traffic traffic_in(const Product& op) {
         const double units = double(m) * (n / width);
         if constexpr (requires { e.law; }) t = t + units * per_unit(e, width);
         else t = t + units * per_unit(e);
+        const double threads = std::min(n / width, 32 * across);  // of a row
+        t = t + m * threads * of_a_row(e);
         if (op.gathers()) {
           t.read += double(m) * across * (of_row(op.gather, Tile::depth) - number * k);
           t.written += number * m * k;

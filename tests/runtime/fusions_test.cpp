@@ -57,6 +57,7 @@ std::vector<Kind> kinds() {
       {"vae", {.hidden = {40}, .latent = 3}},
       {"wide vae", {.hidden = {260}, .latent = 20, .activation = "gelu"}},
       {"deep vae", {.hidden = {33, 20}, .latent = 5, .activation = "tanh"}},
+      {"deep vae of many latents", {.hidden = {33, 20}, .latent = 60, .activation = "tanh"}},
       {"autoencoder", {.model = "ae", .hidden = {40}, .latent = 3, .likelihood = "gaussian"}},
       {"gaussian", {.hidden = {40}, .latent = 3, .likelihood = "gaussian", .sigma = "feature"}},
       {"importance weighted", {.hidden = {33, 20}, .latent = 5}, Bound::iwae, 3},
