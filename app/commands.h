@@ -22,6 +22,7 @@ void add_interpolate(CLI::App&, Run& chosen);
 void add_map(CLI::App&, Run& chosen);
 void add_score(CLI::App&, Run& chosen);
 void add_translate(CLI::App&, Run& chosen);
+void add_replay(CLI::App&, Run& chosen);
 void add_export(CLI::App&, Run& chosen);
 void add_info(CLI::App&, Run& chosen);
 void add_certify(CLI::App&, Run& chosen);

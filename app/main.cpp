@@ -37,10 +37,10 @@ Run parse_command(int argc, const char* const* argv) {
       "Exit codes: 0 done, 1 run-time error, 2 wrong usage, 130/143 interrupted.");
   Run chosen;
   add_train(app, chosen, shell_line(argc, argv));
-  for (const auto add :
-       {add_sweep, add_evaluate, add_encode, add_decode, add_reconstruct, add_restore, add_impute,
-        add_sample, add_translate, add_inspect, add_compare, add_traverse, add_interpolate, add_map,
-        add_score, add_export, add_info, add_certify, add_bench})
+  for (const auto add : {add_sweep,   add_evaluate, add_encode,      add_decode,    add_reconstruct,
+                         add_restore, add_impute,   add_sample,      add_translate, add_inspect,
+                         add_compare, add_traverse, add_interpolate, add_map,       add_score,
+                         add_replay,  add_export,   add_info,        add_certify,   add_bench})
     add(app, chosen);
   try {
     if (argc < 2) throw UsageError("a command is missing; elbo --help names them");

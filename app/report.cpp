@@ -76,6 +76,12 @@ std::vector<int> ranked_units(const Encoded& latents, const std::vector<double>&
   return order;
 }
 
+/// stopped: for … → Stopped: for … .
+std::string sentence(std::string text) {
+  text[0] = char(std::toupper(static_cast<unsigned char>(text[0])));
+  return text + ".";
+}
+
 /// What the script draws.
 std::string chart_data(const Report& report, const std::vector<Json>& metrics) {
   const std::vector<double> kl = kl_per_unit(report.latents);
@@ -112,7 +118,7 @@ std::string number(const Json& value) {
 }
 
 std::string tiles(const Report& report, const std::vector<Json>& metrics) {
-  const Json& last = metrics.back();
+  const Json& last = metrics[std::size_t(report.epoch - 1)];
   const bool valid = !last.at("valid_log_likelihood").is_null();
   const std::string of = valid ? ", validation" : "";
   const auto means = [&](const std::string& key) { return last.at((valid ? "valid_" : "") + key); };
@@ -218,9 +224,11 @@ void write_report(const RunDirectory& folder, const Report& report) {
       "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
       "<title>Elbo: {}</title>\n<style>{}</style>\n<main>\n<h1>{}</h1>\n"
       "<p class=soft>{} on {}. Losses are in nats per datum, summed over features, "
-      "unweighted.</p>\n<pre><code>{}</code></pre>\n<div class=tiles>{}</div>\n",
+      "unweighted.{}</p>\n<pre><code>{}</code></pre>\n<div class=tiles>{}</div>\n",
       name, report_style, name, variational ? "Variational autoencoder" : "Autoencoder",
-      escaped(report.command.data), escaped(report.command.line), tiles(report, metrics));
+      escaped(report.command.data),
+      report.ending.empty() ? "" : " " + escaped(sentence(report.ending)),
+      escaped(report.command.line), tiles(report, metrics));
   if (charts) html += curves(variational) + latents(report, variational);
   html += picture(folder, RunDirectory::reconstructions, "Reconstructions",
                   "Rows in pairs: data, and below them their reconstructions (" +

@@ -18,6 +18,8 @@
 #include "app/train_command.h"
 #include "app/training_data.h"
 #include "data/atomic_file.h"
+#include "data/npy.h"
+#include "models/early_stopping.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
 
@@ -46,7 +48,7 @@ class Training {
         options_(training_options(c, config_, data_.train.rows)),
         batches_(device, data_.train, c.seed, memory),
         metrics_(folder_),
-        trainer_(Trainer::terms_of(model_, options_), model_.parameters(), batches_, options_),
+        stopping_(c.beta_warmup, c.patience),
         progress_(c.epochs, data_.train.rows, model_.variational(),
                   config_.two_domains() ? "bound" : "IWAE") {
     require_no_empty_column(data_.train);
@@ -55,6 +57,7 @@ class Training {
       model_.check_data(*data_.valid);
       valid_batches_.emplace(device, *data_.valid, c.seed, data_memory(c));
     }
+    make_trainer();
     state_.data_hash = data_hash_;
     state_.settings = settings(c).dump();
     state_.streamed = batches_.streamed();
@@ -69,27 +72,30 @@ class Training {
 
   /// Errors: the run was made with other data or other settings.
   void resume() {
-    const Checkpoint stored = folder_.load_checkpoint();
+    const std::string file = checkpoint_of(command_);
+    const Checkpoint stored = folder_.load_checkpoint(file);
     require_same_settings(Json::parse(stored.settings));
     require(stored.data_hash == state_.data_hash, folder_.folder().string(),
             ": was trained on other data (hash ", stored.data_hash, ", ", data_.train.source,
             " has ", state_.data_hash, ")");
     require(stored.epochs_done <= std::uint32_t(command_.epochs), folder_.folder().string(),
             ": has ", stored.epochs_done, " epochs already, --epochs is ", command_.epochs);
-    folder_.restore(trainer_.optimizer());
     remark_ = batches_.device().backend().choose(stored.choices);
     if (!remark_.empty()) std::cerr << "elbo: " << remark_ << '\n';
-    const std::string now = state_.settings;
-    state_ = stored;
-    state_.settings = now, state_.streamed = batches_.streamed();
-    trainer_.resume(stored.epochs_done, stored.steps, stored.position, stored.totals);
-    if (stored.multiplier) trainer_.resume(*stored.multiplier);
+    go_back_to(stored, file);
   }
 
-  bool finished() const {
-    return state_.epochs_done == std::uint32_t(command_.epochs) &&
-           folder_.has(RunDirectory::report);
+  /// The file that a resumption goes on from.
+  static std::string checkpoint_of(const TrainCommand& c) {
+    return c.from_epoch > 0 ? RunDirectory(c.out).kept_checkpoint(c.from_epoch)
+                            : RunDirectory::checkpoint;
   }
+
+  bool over() const {
+    return state_.history.size() == std::size_t(command_.epochs) || stopping_.over();
+  }
+  bool stopped() const { return stopping_.over(); }
+  bool finished() const { return over() && folder_.has(RunDirectory::report); }
 
   void go_on() {
     // The report is written last: a run that has one is finished.
@@ -100,22 +106,36 @@ class Training {
 
   /// Trains to the last epoch; false if a signal came before.
   bool train() {
-    while (trainer_.epochs_done() < std::uint32_t(command_.epochs)) {
-      const bool whole = epoch();
-      if (whole) {
-        state_.history.push_back(line_);
-        metrics_.append(line_);
+    while (!over()) {
+      try {
+        const bool whole = epoch();
+        if (whole) {
+          state_.history.push_back(line_);
+          metrics_.append(line_);
+        }
+        const bool kept = whole && command_.checkpoint_every > 0 &&
+                          trainer_->epochs_done() % unsigned(command_.checkpoint_every) == 0;
+        // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
+        if (over() || kept || interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_)
+          save();
+        if (kept) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
+      } catch (const NotFinite& error) {
+        progress_.end();
+        explain(error);
       }
-      // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
-      const bool last = trainer_.epochs_done() == std::uint32_t(command_.epochs);
-      if (last || interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_) save();
-      if (!last && interrupted()) return progress_.end(), false;
+      if (!over() && interrupted()) return progress_.end(), false;
     }
     progress_.end();
     return true;
   }
 
   void finish() {
+    if (command_.best) {
+      SafeTensors best;
+      best.arrays = state_.best;
+      for (const Parameter& p : model_.parameters())
+        from_file(best, p, folder_.path(RunDirectory::checkpoint).string());
+    }
     folder_.save(model_);
     constexpr long most_encoded = 4000, most_reconstructed = 64;
     const Dataset& source = data_.valid ? *data_.valid : data_.train;
@@ -132,6 +152,8 @@ class Training {
         .command = command_,
         .model = stored(),
         .history = state_.history,
+        .epoch = model_epoch(),
+        .ending = ending(),
         .latents = encode(model_, batches, command_.seed),
         .labels = shown.labels,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
@@ -154,7 +176,7 @@ class Training {
   }
 
   std::string summary() const {
-    const Json last = Json::parse(state_.history.back());
+    const Json last = Json::parse(state_.history[std::size_t(model_epoch() - 1)]);
     std::string means;
     for (const char* key :
          {"bound", "elbo", "log_likelihood", "kl", "valid_elbo", "valid_log_likelihood"})
@@ -163,11 +185,131 @@ class Training {
             fmt::format("{}{} {:.5g}", means.empty() ? "" : ", ", key, last.at(key).get<double>());
     std::string line = fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
                                    state_.history.size(), means);
+    if (const std::string end = ending(); !end.empty()) line += "\n" + end;
     if (options_.budget) line += "\n" + price(last.at("beta").get<double>());
     return line;
   }
 
  private:
+  void make_trainer() {
+    TrainingOptions options = options_;
+    options.rate = scaled(options.rate, std::ldexp(Real(1), -state_.halvings));
+    trainer_.emplace(Trainer::terms_of(model_, options), model_.parameters(), batches_, options);
+  }
+
+  /// Stands where a training stood.
+  void go_back_to(const Checkpoint& stored, const std::string& file) {
+    const std::string settings = state_.settings;
+    const bool other_rate = stored.halvings != state_.halvings;
+    state_ = stored;
+    state_.settings = settings, state_.streamed = batches_.streamed();
+    if (other_rate) make_trainer();
+    folder_.restore(trainer_->optimizer(), file);
+    trainer_->resume(stored.epochs_done, stored.steps, stored.position, stored.totals);
+    if (stored.multiplier) trainer_->resume(*stored.multiplier);
+    stopping_ = EarlyStopping(command_.beta_warmup, command_.patience);
+    for (const std::string& line : state_.history) judge(line);
+  }
+
+  /// Whether an epoch is the best so far.
+  bool judge(const std::string& line) {
+    const Json metrics = Json::parse(line);
+    const Json& bound = metrics.at("valid_elbo");  // an autoencoder has none
+    const Json& value = bound.is_null() ? metrics.at("valid_log_likelihood") : bound;
+    return !value.is_null() && stopping_.saw(value.get<double>());
+  }
+
+  /// The epoch that the model is of.
+  int model_epoch() const {
+    return command_.best && stopping_.best() > 0 ? stopping_.best() : int(state_.history.size());
+  }
+
+  /// Why the training ended where it did, and which model is left.
+  std::string ending() const {
+    std::string text;
+    if (command_.best && stopping_.best() > 0) {
+      const char* const what = model_.variational() ? "ELBO" : "log-likelihood";
+      if (stopping_.over())
+        text = fmt::format("stopped: for {} epochs the validation {} has not risen above {:.5g}; ",
+                           stopping_.patience(), what, stopping_.value());
+      text += fmt::format("the model is that of epoch {}", stopping_.best());
+      if (!stopping_.over())
+        text +=
+            fmt::format(", whose validation {} is the highest, {:.5g}", what, stopping_.value());
+    }
+    if (state_.halvings > 0)
+      text += fmt::format(
+          "{}the learning rate was halved {} times, after losses that were not "
+          "finite",
+          text.empty() ? "" : "; ", state_.halvings);
+    return text;
+  }
+
+  /// After a loss or weight that is not finite: from the last checkpoint, finds the step and the
+  /// operation that left the first such number, keeps what is needed to look at it, and goes back
+  /// where that is wanted.  Errors: what was found, otherwise.
+  void explain(const NotFinite& error) {
+    const std::uint64_t end = trainer_->steps() + 1;
+    const Checkpoint stored = folder_.load_checkpoint();
+    const auto go_back = [&] { go_back_to(stored, RunDirectory::checkpoint); };
+    std::cerr << "elbo: " << error.what() << "; looking for the first such number from step "
+              << stored.steps << " on\n";
+    go_back();
+    std::optional<NonFinite> found;
+    while (!found && trainer_->steps() < end) {
+      if (interrupted()) fail(error.what());
+      found = trainer_->watched_step();
+    }
+    if (!found) fail(error.what());
+    go_back();
+    trainer_->run_to(found->step - 1);
+    keep_event(*found);
+    std::string what = found->sentence();
+    if (state_.halvings < command_.recover) {
+      Checkpoint slower = stored;
+      ++slower.halvings;
+      go_back_to(slower, RunDirectory::checkpoint);
+      metrics_.rewrite(state_.history);
+      save();
+      std::cerr << "elbo: " << what << "; back to step " << stored.steps
+                << " with half the learning rate\n";
+      return;
+    }
+    go_back();
+    metrics_.rewrite(state_.history);
+    if (found->datum)
+      what += fmt::format("; elbo replay {} --step {} --datum {} shows it",
+                          folder_.folder().string(), found->step, *found->datum);
+    fail(what, "; a smaller --lr or --clip may help, --recover tries that");
+  }
+
+  /// The state before the step, its batch as the model takes it, and what was found.
+  void keep_event(const NonFinite& found) {
+    note_place();
+    folder_.save(state_, trainer_->optimizer(), RunDirectory::event_state);
+    const std::vector<long> rows(found.batch.begin(), found.batch.end());
+    const Dataset batch = data_.train.select(rows);
+    write_npy(folder_.path(RunDirectory::event_batch).string(), batch.rows, batch.columns,
+              batch.values().data());
+    Json event{{"step", found.step},
+               {"epoch", found.epoch},
+               {"operation", found.operation},
+               {"layer", found.layer},
+               {"row", found.row},
+               {"column", found.column},
+               {"value", fmt::format("{}", found.value)},
+               {"data", rows}};
+    event["datum"] = found.datum ? Json(*found.datum) : Json(nullptr);
+    write_file(folder_.path(RunDirectory::event).string(), event.dump(2) + "\n");
+  }
+
+  void note_place() {
+    state_.epochs_done = trainer_->epochs_done(), state_.steps = trainer_->steps();
+    state_.position = trainer_->position(), state_.totals = trainer_->totals();
+    if (options_.budget) state_.multiplier = trainer_->multiplier();
+    state_.choices = batches_.device().backend().choices();
+  }
+
   /// What the weight that was found means.
   std::string price(double beta) const {
     std::string text = fmt::format(
@@ -241,8 +383,10 @@ class Training {
     const Json now = settings(command_);
     for (const auto& [key, value] : now.items()) {
       // The data are compared by content; the others change no step that has been taken.
-      static const std::vector<std::string> may_differ{"data",       "with",   "valid",
-                                                       "with-valid", "epochs", "device"};
+      static const std::vector<std::string> may_differ{
+          "data",   "with",   "valid",    "with-valid",
+          "epochs", "device", "patience", "checkpoint-every",
+          "keep",   "recover"};
       if (std::ranges::count(may_differ, key)) continue;
       const Json old = before.value(key, Json());
       require(old == value, folder_.folder().string(), ": was trained with ", key, " = ",
@@ -252,29 +396,26 @@ class Training {
 
   void save() {
     const auto start = Clock::now();
-    state_.epochs_done = trainer_.epochs_done(), state_.steps = trainer_.steps();
-    state_.position = trainer_.position(), state_.totals = trainer_.totals();
-    if (options_.budget) state_.multiplier = trainer_.multiplier();
-    state_.choices = batches_.device().backend().choices();
-    folder_.save(state_, trainer_.optimizer());
+    note_place();
+    folder_.save(state_, trainer_->optimizer());
     save_seconds_ = seconds_since(start);
     saved_at_ = Clock::now();
   }
 
   /// One epoch, or the rest of one; false if a signal stopped it.
   bool epoch() {
-    const std::uint32_t before = trainer_.epochs_done();
-    const long done_before = trainer_.position();
+    const std::uint32_t before = trainer_->epochs_done();
+    const long done_before = trainer_->position();
     const double seconds_before = state_.seconds;
     const auto start = Clock::now();
     constexpr double most_without_checkpoint = 300;
-    const Means means = trainer_.epoch([&](const Means& now) {
+    const Means means = trainer_->epoch([&](const Means& now) {
       progress_.within(int(before) + 1, now, now.count - done_before, seconds_since(start));
       return !interrupted() && seconds_since(saved_at_) < most_without_checkpoint;
     });
     const double here = seconds_since(start);
     state_.seconds = seconds_before + here;
-    if (trainer_.epochs_done() == before) {
+    if (trainer_->epochs_done() == before) {
       if (interrupted()) return false;
       save();
       return epoch();
@@ -284,12 +425,13 @@ class Training {
     require(!m.valid || std::isfinite(m.valid->elbo), "the validation loss after epoch ", m.epoch,
             " is not finite; a smaller learning rate may help");
     m.beta =
-        options_.budget ? trainer_.found_beta() : double(at(options_.beta, trainer_.steps() - 1));
-    m.rate = at(options_.rate, trainer_.steps() - 1);
+        options_.budget ? trainer_->found_beta() : double(at(options_.beta, trainer_->steps() - 1));
+    m.rate = std::ldexp(double(at(options_.rate, trainer_->steps() - 1)), -state_.halvings);
     m.seconds = state_.seconds;
     m.data_per_second = double(data_.train.rows) / std::max(m.seconds, 1e-9);
     state_.seconds = 0;
     line_ = to_line(m, model_.variational());
+    if (judge(line_) && command_.best) state_.best = weights_of(model_.parameters());
     progress_.after(int(m.epoch), means, m.valid, m.data_per_second);
     return true;
   }
@@ -304,7 +446,8 @@ class Training {
   Batches batches_;
   std::optional<Batches> valid_batches_;
   MetricsFiles metrics_;
-  Trainer trainer_;
+  EarlyStopping stopping_;
+  std::optional<Trainer> trainer_;
   ProgressLine progress_;
   Checkpoint state_;
   std::string line_, remark_;
@@ -320,7 +463,8 @@ int run(const TrainCommand& c) {
   if (!c.resume && !c.force) folder.require_empty();
   std::optional<std::size_t> memory = data_memory(c);
   if (c.resume) {  // says that there is none before the data are read
-    const std::optional<std::size_t> streamed = folder.load_checkpoint().streamed;
+    const std::optional<std::size_t> streamed =
+        folder.load_checkpoint(Training::checkpoint_of(c)).streamed;
     // An epoch goes on in the order that it began with, whatever is free now.
     if (!memory) memory = streamed.value_or(std::numeric_limits<std::size_t>::max());
   }
@@ -329,7 +473,8 @@ int run(const TrainCommand& c) {
   if (c.resume) {
     training.resume();
     if (training.finished()) {
-      std::cout << training.summary() << "\nThis run is finished; a larger --epochs goes on.\n";
+      std::cout << training.summary() << "\nThis run is finished; a larger "
+                << (training.stopped() ? "--patience" : "--epochs") << " goes on.\n";
       return 0;
     }
     catch_interrupts();

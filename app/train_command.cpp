@@ -60,7 +60,8 @@ std::optional<std::size_t> size_of(const std::string& text) {
 void apply_config(CLI::App* command, const std::string& path) {
   for (const auto& [key, value] : read_config(path)) {
     CLI::Option* option = command->get_option_no_throw("--" + key);
-    static const std::vector<std::string> only_flags{"help", "config", "resume", "force"};
+    static const std::vector<std::string> only_flags{"help", "config", "resume", "force",
+                                                     "from-epoch"};
     if (!option || std::count(only_flags.begin(), only_flags.end(), key))
       throw UsageError(path + ": unknown key '" + key + "'");
     if (option->count() > 0) continue;
@@ -193,6 +194,10 @@ void check_words_that_belong_together(const TrainCommand& c) {
     throw UsageError("--target-error: only --likelihood gaussian --sigma fixed:NUMBER has it");
   if (c.objective != "iwae" && c.gradient != defaults.gradient)
     throw UsageError("--gradient " + c.gradient + ": only --objective iwae has it");
+  if (c.best && c.valid.empty())
+    throw UsageError("--best, --patience: --valid is missing, the data that epochs are judged by");
+  if (c.patience > 0 && c.beta_warmup >= c.epochs)
+    throw UsageError("--patience: no epoch comes after --beta-warmup");
   if (c.beta_warmup > 0 && c.beta_cycles > 0)
     throw UsageError("--beta-warmup and --beta-cycles exclude each other");
 }
@@ -380,7 +385,23 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   app->add_option("--valid", c.valid, "validation data, or the fraction of DATA to hold out");
   app->add_option("--with-valid", c.with_valid, "the second domain's validation data");
   app->add_option("--out", c.out, "run folder [runs/<name of the data>]");
+  app->add_flag("--best", c.best,
+                "the model is that of the epoch with the highest validation ELBO (KL unweighted, "
+                "after --beta-warmup); needs --valid");
+  add("--patience", c.patience,
+      "stop after so many epochs without a better one, and take the best; 0: never")
+      ->check(whole_from<int>(0));
+  add("--checkpoint-every", c.checkpoint_every,
+      "epochs; such checkpoints are kept beside the last one; 0: none")
+      ->check(whole_from<int>(0));
+  add("--keep", c.keep, "of --checkpoint-every, the last so many")->check(whole_from<int>(1));
+  add("--recover", c.recover,
+      "when a loss is not finite, go back to the last checkpoint at half the rate, so many times")
+      ->check(whole_from<int>(0));
   app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
+  app->add_option("--from-epoch", c.from_epoch,
+                  "with --resume: go on from the checkpoint that is kept of that epoch")
+      ->check(whole_from<int>(1));
   app->add_flag("--force", c.force, "replace what Elbo wrote into the run folder before");
 }
 
@@ -393,6 +414,8 @@ void finish_train(CLI::App* command, TrainCommand& c) {
     require(fs::is_regular_file(stored), c.out, ": there is no run to resume");
     apply_config(command, stored.string());
   }
+  if (c.from_epoch > 0 && !c.resume) throw UsageError("--from-epoch: --resume is missing");
+  if (c.patience > 0) c.best = true;
   if (c.preset == "scvi") apply_scvi(command);
   if (c.data.empty()) throw UsageError("DATA is missing: name a data file, or builtin:digits");
   c.data = lasting(c.data), c.valid = lasting(c.valid);
@@ -485,6 +508,10 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   if (c.tier != "graph") s["tier"] = c.tier;
   // Not auto: what that came to stands in the checkpoint.
   if (data_memory(c)) s["data-memory"] = c.data_memory;
+  if (c.best) s["best"] = true;
+  if (c.patience > 0) s["patience"] = c.patience;
+  if (c.checkpoint_every > 0) s["checkpoint-every"] = c.checkpoint_every, s["keep"] = c.keep;
+  if (c.recover > 0) s["recover"] = c.recover;
   return s;
 }
 

@@ -30,6 +30,11 @@ struct TrainCommand {
   double clip = 0;
   std::uint64_t seed = 0;
   std::string device = "auto", precision = "tf32", tier = "graph", data_memory = "auto";
+  bool best = false;                   // keep the best epoch's model
+  int patience = 0;                    // epochs without a better one; 0: any number
+  int checkpoint_every = 0, keep = 3;  // epochs; so many of those checkpoints
+  int recover = 0;                     // times to go back when a loss is not finite
+  int from_epoch = 0;                  // of a kept checkpoint to resume from; 0: the last
   bool resume = false, force = false;
   std::string line;  // the command as it was typed, for the report
 };

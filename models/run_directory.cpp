@@ -1,5 +1,10 @@
 #include "models/run_directory.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "data/atomic_file.h"
@@ -16,7 +21,17 @@ namespace {
 constexpr const char* own_files[] = {
     RunDirectory::config_toml, RunDirectory::config_json,     RunDirectory::weights,
     RunDirectory::checkpoint,  RunDirectory::metrics_csv,     RunDirectory::metrics_jsonl,
-    RunDirectory::samples,     RunDirectory::reconstructions, RunDirectory::report};
+    RunDirectory::samples,     RunDirectory::reconstructions, RunDirectory::report,
+    RunDirectory::event,       RunDirectory::event_batch,     RunDirectory::event_state};
+
+/// checkpoint/epoch-000012.safetensors
+std::string kept_name(int epoch) {
+  std::string number = std::to_string(epoch);
+  number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
+  return "checkpoint/epoch-" + number + ".safetensors";
+}
+
+const std::string best_prefix = "best.";
 
 /// The arrays that a checkpoint keeps of parameter i: three, or a buffer alone.
 std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
@@ -53,8 +68,11 @@ void RunDirectory::clear() const {
   try {
     fs::create_directories(folder_);
     for (const char* name : own_files) remove_own(path(name));
-    const fs::path inner = path(checkpoint).parent_path();
-    if (fs::is_directory(inner) && fs::is_empty(inner)) fs::remove(inner);
+    for (int epoch : kept_epochs()) remove_own(folder_ / kept_name(epoch));
+    for (const char* name : {checkpoint, event}) {
+      const fs::path inner = path(name).parent_path();
+      if (fs::is_directory(inner) && fs::is_empty(inner)) fs::remove(inner);
+    }
   } catch (const fs::filesystem_error& error) {
     fail(folder_.string(), ": cannot be made a run folder: ", error.code().message());
   }
@@ -88,7 +106,7 @@ StoredModel RunDirectory::stored_model() const {
 void RunDirectory::save(const Model& model) const {
   SafeTensors file;
   file.metadata = {{"format", "pt"}, {"elbo", version}};
-  for (const Parameter& p : model.parameters()) file.arrays[p.name] = to_file(p);
+  file.arrays = weights_of(model.parameters());
   write_safetensors(path(weights), file);
 }
 
@@ -105,14 +123,25 @@ Model RunDirectory::load_model(const Device& device) const {
   return model;
 }
 
-void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
+std::map<std::string, SafeTensors::Array> weights_of(const std::vector<Parameter>& parameters) {
+  std::map<std::string, SafeTensors::Array> arrays;
+  for (const Parameter& p : parameters) arrays[p.name] = to_file(p);
+  return arrays;
+}
+
+void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer, const char* name) const {
   std::error_code status;
-  const fs::path file = path(checkpoint);
+  const fs::path file = path(name);
   fs::create_directories(file.parent_path(), status);
   require(!status, file.parent_path().string(), ": cannot be made: ", status.message());
   SafeTensors saved;
   for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
     for (const Parameter& p : kept_of(optimizer, i)) saved.arrays[p.name] = to_file(p);
+  for (const auto& [tensor, array] : saved.arrays)
+    if (!std::ranges::all_of(array.values, [](Real x) { return std::isfinite(x); }))
+      throw NotFinite("training: " + tensor + " is not finite after step " +
+                      std::to_string(c.steps));
+  for (const auto& [tensor, array] : c.best) saved.arrays[best_prefix + tensor] = array;
   Json state{{"version", version},       {"epochs_done", c.epochs_done}, {"steps", c.steps},
              {"position", c.position},   {"totals", c.totals},           {"seconds", c.seconds},
              {"data_hash", c.data_hash}, {"settings", c.settings},       {"history", c.history}};
@@ -123,12 +152,13 @@ void RunDirectory::save(const Checkpoint& c, const Optimizer& optimizer) const {
                            c.multiplier->moves};
   if (c.streamed) state["streamed"] = *c.streamed;
   if (!c.choices.empty()) state["choices"] = Json::parse(c.choices);
+  if (c.halvings > 0) state["halvings"] = c.halvings;
   saved.metadata = {{"elbo", state.dump()}};
   write_safetensors(file, saved);
 }
 
-Checkpoint RunDirectory::load_checkpoint() const {
-  const fs::path file = path(checkpoint);
+Checkpoint RunDirectory::load_checkpoint(const std::string& name) const {
+  const fs::path file = folder_ / name;
   require(fs::exists(file), folder_.string(), ": has no checkpoint to resume");
   const SafeTensors saved = read_safetensors(file);
   try {
@@ -148,17 +178,63 @@ Checkpoint RunDirectory::load_checkpoint() const {
     }
     if (state.contains("streamed")) c.streamed = state["streamed"].get<std::size_t>();
     if (state.contains("choices")) c.choices = state["choices"].dump();
+    c.halvings = state.value("halvings", 0);
+    for (const auto& [tensor, array] : saved.arrays)
+      if (tensor.starts_with(best_prefix)) c.best[tensor.substr(best_prefix.size())] = array;
     return c;
   } catch (const std::exception& error) {
     fail(file.string(), ": is not a checkpoint of Elbo: ", error.what());
   }
 }
 
-void RunDirectory::restore(const Optimizer& optimizer) const {
-  const fs::path file = path(checkpoint);
+void RunDirectory::restore(const Optimizer& optimizer, const std::string& name) const {
+  const fs::path file = folder_ / name;
   const SafeTensors saved = read_safetensors(file);
   for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
     for (const Parameter& p : kept_of(optimizer, i)) from_file(saved, p, file.string());
+}
+
+void RunDirectory::keep_checkpoint(int epoch, int most) const {
+  // A file that is replaced keeps its content under its other names, so a link is a copy.
+  const fs::path from = path(checkpoint), to = folder_ / kept_name(epoch);
+  const fs::path temporary = to.string() + ".tmp-" + std::to_string(::getpid());
+  try {
+    fs::remove(temporary);
+    std::error_code unlinked;  // not every file system has links
+    fs::create_hard_link(from, temporary, unlinked);
+    if (unlinked) fs::copy_file(from, temporary);
+    fs::rename(temporary, to);
+    const std::vector<int> kept = kept_epochs();
+    for (int i = 0; i + most < int(kept.size()); ++i) remove_own(folder_ / kept_name(kept[i]));
+  } catch (const fs::filesystem_error& error) {
+    std::error_code none;
+    fs::remove(temporary, none);
+    fail(to.string(), ": cannot be written: ", error.code().message());
+  }
+}
+
+std::vector<int> RunDirectory::kept_epochs() const {
+  std::vector<int> epochs;
+  const fs::path inner = path(checkpoint).parent_path();
+  if (!fs::is_directory(inner)) return epochs;
+  for (const auto& entry : fs::directory_iterator(inner)) {
+    const std::string name = entry.path().filename().string();
+    int epoch = 0;
+    if (std::sscanf(name.c_str(), "epoch-%d", &epoch) == 1 &&
+        entry.path() == folder_ / kept_name(epoch))
+      epochs.push_back(epoch);
+  }
+  std::ranges::sort(epochs);
+  return epochs;
+}
+
+std::string RunDirectory::kept_checkpoint(int epoch) const {
+  const std::vector<int> kept = kept_epochs();
+  std::string names;
+  for (int other : kept) names += (names.empty() ? "" : ", ") + std::to_string(other);
+  require(std::ranges::count(kept, epoch) > 0, folder_.string(), ": keeps no checkpoint of epoch ",
+          epoch, "; it keeps ", kept.empty() ? "none (--checkpoint-every)" : "those of " + names);
+  return kept_name(epoch);
 }
 
 }  // namespace elbo

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,7 +30,13 @@ struct Checkpoint {
   std::optional<Multiplier> multiplier;  // of a budget
   std::optional<std::size_t> streamed;   // Batches::streamed, on which the order depends
   std::string choices;                   // Backend::choices, on which the bits of products depend
+  int halvings = 0;                      // of the learning rate, after losses that were not finite
+  std::map<std::string, SafeTensors::Array>
+      best;  // the weights of the best epoch, if they are kept
 };
+
+/// The weights as a file has them.
+std::map<std::string, SafeTensors::Array> weights_of(const std::vector<Parameter>&);
 
 /// The folder of a training, and its files.
 class RunDirectory {
@@ -43,6 +50,9 @@ class RunDirectory {
   static constexpr const char* samples = "samples.png";
   static constexpr const char* reconstructions = "reconstructions.png";
   static constexpr const char* report = "report.html";
+  static constexpr const char* event = "blackbox/event.json";
+  static constexpr const char* event_batch = "blackbox/batch.npy";
+  static constexpr const char* event_state = "blackbox/state.safetensors";
 
   explicit RunDirectory(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
@@ -62,10 +72,19 @@ class RunDirectory {
   /// The trained model.  Errors: no run, not trained to its end, a file that does not fit.
   Model load_model(const Device&) const;
 
-  void save(const Checkpoint&, const Optimizer&) const;
-  Checkpoint load_checkpoint() const;
+  /// Writes `checkpoint`, or another file of that kind.
+  /// Errors: NotFinite: a weight or moment that is, before anything is written.
+  void save(const Checkpoint&, const Optimizer&, const char* file = checkpoint) const;
+  Checkpoint load_checkpoint(const std::string& file = checkpoint) const;
   /// Errors: arrays that do not fit the parameters.
-  void restore(const Optimizer&) const;
+  void restore(const Optimizer&, const std::string& file = checkpoint) const;
+  /// Keeps the checkpoint as it is now as that of an epoch, and of all so kept the last `most`.
+  void keep_checkpoint(int epoch, int most) const;
+  /// The name of the checkpoint that is kept of an epoch.  Errors: there is none, naming those
+  /// that are.
+  std::string kept_checkpoint(int epoch) const;
+  /// The epochs of which checkpoints are kept, ascending.
+  std::vector<int> kept_epochs() const;
 
  private:
   std::filesystem::path folder_;

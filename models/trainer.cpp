@@ -43,16 +43,21 @@ int Trainer::last_batch(long rows, int batch) {
   return rest == 1 && rows > batch ? batch + 1 : rest;
 }
 
+Pass Trainer::pass(int rows) const {
+  return {.training = true,
+          .noise = {.seed = options_.seed,
+                    .batch = batches_.batch(),
+                    .samples = options_.samples,
+                    .given = {}},
+          .corruption = options_.corruption,
+          .condition = batches_.condition(rows),
+          .kl_weight = at(options_.beta, 0)};
+}
+
 std::unique_ptr<Step> Trainer::make_step(int rows) {
   const auto body = [&] {
     const Tensor x = batches_.next(rows);
-    const Noise noise{
-        .seed = options_.seed, .batch = batches_.batch(), .samples = options_.samples, .given = {}};
-    const Terms terms = model_(x, {.training = true,
-                                   .noise = noise,
-                                   .corruption = options_.corruption,
-                                   .condition = batches_.condition(rows),
-                                   .kl_weight = at(options_.beta, 0)});
+    const Terms terms = model_(x, pass(rows));
     const Scale gain{.factor = -1}, counted{.factor = 0};
     Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
     if (options_.budget) {
@@ -113,49 +118,81 @@ Means Trainer::means() const {
   return m;
 }
 
+void Trainer::begin_epoch() {
+  if (started_) return;
+  batches_.shuffle(epoch_, position_, step_);
+  device_sums_.write(sums_.data(), sums_.size());
+  if (options_.budget) {
+    Multiplier state = multiplier();
+    state.log_likelihood = sums_[0], state.kl = sums_[1], state.rows = sums_[terms_];
+    if (position_ == 0) state.log_total = state.moves = 0;
+    resume(state);
+  }
+  started_ = true;
+}
+
+void Trainer::end_epoch() {
+  ++epoch_, position_ = 0, started_ = false;
+  sums_.assign(sums_.size(), 0);
+}
+
+int Trainer::next_rows() const {
+  const long left = batches_.rows() - position_;
+  return left - last_rows_ >= options_.batch ? options_.batch : int(left);
+}
+
+std::vector<std::uint32_t> Trainer::next_data() const {
+  return batches_.data_at(position_, next_rows());
+}
+
+void Trainer::take(long at_most) {
+  const long each = next_rows(), whole = (batches_.rows() - position_ - last_rows_) / each;
+  const long there = batches_.provide(position_, each) / each;
+  const int steps = int(std::clamp(whole, 1L, std::min(at_most, there)));
+  (each == options_.batch ? *full_ : *last_)(steps);
+  position_ += std::uint32_t(steps * each);
+  step_ += std::uint64_t(steps);
+}
+
+bool Trainer::look() {
+  device_sums_.read(sums_.data(), sums_.size());
+  return std::ranges::all_of(sums_, [](double sum) { return std::isfinite(sum); });
+}
+
+std::string Trainer::not_finite() const {
+  return "training: the loss of epoch " + std::to_string(epoch_ + 1) + " is not finite at step " +
+         std::to_string(step_) + "; a smaller learning rate may help";
+}
+
 Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   using Clock = std::chrono::steady_clock;
-  if (!started_) {
-    batches_.shuffle(epoch_, position_, step_);
-    device_sums_.write(sums_.data(), sums_.size());
-    if (options_.budget) {
-      Multiplier state = multiplier();
-      state.log_likelihood = sums_[0], state.kl = sums_[1], state.rows = sums_[terms_];
-      if (position_ == 0) state.log_total = state.moves = 0;
-      resume(state);
-    }
-    started_ = true;
-  }
-  const auto look = [&] {
-    device_sums_.read(sums_.data(), sums_.size());
-    const bool finite =
-        std::all_of(sums_.begin(), sums_.end(), [](double sum) { return std::isfinite(sum); });
-    require(finite, "training: the loss of epoch ", epoch_ + 1, " is not finite at step ", step_,
-            "; a smaller learning rate may help");
-    return means();
-  };
+  begin_epoch();
   // A launch is worth many steps, but an interruption must not wait for long.
   const long at_once = !watch ? 1024 : batches_.device().name().starts_with("cuda") ? 64 : 1;
   auto last_look = Clock::now();
-  const long rows = batches_.rows();
-  while (position_ < rows) {
-    const long whole = (rows - position_ - last_rows_) / options_.batch;
-    const long each = whole > 0 ? options_.batch : rows - position_;
-    const long there = batches_.provide(position_, each) / each;
-    const int steps = int(std::clamp(whole, 1L, std::min(at_once, there)));
-    (whole > 0 ? *full_ : *last_)(steps);
-    position_ += std::uint32_t(steps * each);
-    step_ += std::uint64_t(steps);
-    if (watch && position_ < rows && Clock::now() - last_look > std::chrono::milliseconds(200)) {
-      const Means now = look();
+  while (position_ < batches_.rows()) {
+    take(at_once);
+    if (watch && position_ < batches_.rows() &&
+        Clock::now() - last_look > std::chrono::milliseconds(200)) {
+      if (!look()) throw NotFinite(not_finite());
       last_look = Clock::now();
-      if (!watch(now)) return now;
+      if (!watch(means())) return means();
     }
   }
-  const Means result = look();
-  ++epoch_, position_ = 0, started_ = false;
-  sums_.assign(sums_.size(), 0);
+  if (!look()) throw NotFinite(not_finite());
+  const Means result = means();
+  end_epoch();
   return result;
+}
+
+void Trainer::run_to(std::uint64_t steps) {
+  while (step_ < steps) {
+    if (position_ == batches_.rows()) end_epoch();
+    begin_epoch();
+    take(long(steps - step_));
+  }
+  if (started_ && !look()) throw NotFinite(not_finite());
+  if (position_ == batches_.rows()) end_epoch();
 }
 
 void Trainer::resume(std::uint32_t epochs_done, std::uint64_t steps, std::uint32_t position,

@@ -5,6 +5,7 @@
 #include "models/iwae.h"
 #include "models/model.h"
 #include "nn/batches.h"
+#include "runtime/error.h"
 #include "runtime/step.h"
 
 namespace elbo {
@@ -47,6 +48,40 @@ struct Means {
   std::optional<double> bound{};  // where another bound than elbo is trained
 };
 
+/// A loss or a weight that stopped being a number.
+struct NotFinite : Error {
+  using Error::Error;
+};
+
+/// Where a step first left the finite numbers.
+struct NonFinite {
+  std::uint64_t step = 0;            // from 1
+  std::uint32_t epoch = 0;           // from 1
+  std::string operation;             // as the plan describes it
+  std::string layer;                 // the parameters that it reads or changes, if any
+  int row = 0, column = 0;           // in what it left
+  double value = 0;                  // NaN or an infinity
+  std::optional<long> datum;         // of that row, from 0; nothing where it is not of one datum
+  std::vector<std::uint32_t> batch;  // the data of the step
+
+  /// All of that in a sentence.
+  std::string sentence() const;
+};
+
+/// What a datum was in a step, worked out again from the state before it.
+struct Replayed {
+  std::uint64_t step = 0;   // from 1
+  std::uint32_t epoch = 0;  // from 1
+  long datum = 0;           // from 0
+  int row = 0;              // of the batch
+  std::vector<Real> x;      // as the likelihood takes it
+  /// Of each of the D units and S draws [S,D], those of one draw together; empty without a
+  /// posterior, or where the model has more than one encoder.
+  std::vector<double> mean, deviation, noise, z;
+  double log_likelihood = 0, kl = 0, loss = 0;            // nats; the loss with its weights
+  std::vector<std::pair<std::string, double>> gradients;  // Euclidean norms, of the loss above
+};
+
 /// Trains any model: something that maps a batch and how it is run to the terms of the bound.
 ///
 /// The step is recorded and planned once a batch size: the last batch of an epoch may be smaller,
@@ -55,6 +90,7 @@ struct Means {
 class Trainer {
  public:
   using Function = std::function<Terms(const Tensor& x, const Pass&)>;
+  using Encoder = std::function<Tensor(const Tensor& x, const Pass&)>;
 
   Trainer(Function model, std::vector<Parameter>, Batches&, const TrainingOptions&);
   /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
@@ -82,8 +118,20 @@ class Trainer {
   /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred
   /// milliseconds with the data seen in this epoch and their means; if it returns false the epoch
   /// stops after the step at hand, and the next call goes on from there.
-  /// Errors: a loss that is not finite, naming epoch and step.
+  /// Errors: NotFinite, naming epoch and step.
   Means epoch(const std::function<bool(const Means&)>& watch = {});
+
+  /// Takes steps until so many are taken since the start, over as many epochs as that needs.
+  /// Errors: NotFinite, at the end.
+  void run_to(std::uint64_t steps);
+  /// Takes a step, operation by operation, and looks at every number: stops where one is not
+  /// finite.  The same operations as ever, one launch each.
+  std::optional<NonFinite> watched_step();
+  /// What becomes of a datum in the next step, which is not taken: its terms of the bound, and the
+  /// gradients of them alone.  `encode`, when given, is the model's encoder.
+  /// Errors: the datum is not in the step's batch, naming what is; free bits, which tie the data of
+  /// a batch together.
+  Replayed replay(long datum, const Encoder& encode = {});
 
   /// Epochs completed, steps taken, data of the current epoch already used.
   std::uint32_t epochs_done() const { return epoch_; }
@@ -107,7 +155,16 @@ class Trainer {
 
  private:
   std::unique_ptr<Step> make_step(int rows);
+  Pass pass(int rows) const;
   Means means() const;
+  void begin_epoch();
+  void end_epoch();
+  /// Takes steps of one size, at most so many, and at most to the epoch's end.
+  void take(long at_most);
+  int next_rows() const;
+  std::vector<std::uint32_t> next_data() const;
+  bool look();  // reads the sums: whether they are finite
+  std::string not_finite() const;
   Ascent ascent() const;
 
   Function model_;

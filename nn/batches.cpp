@@ -69,6 +69,15 @@ Tensor Batches::condition(int rows) const {
   return given;
 }
 
+std::vector<std::uint32_t> Batches::data_at(long position, int rows) const {
+  require(position >= 0 && rows >= 0 && position + rows <= source_.rows, "data_at: ", position,
+          " and ", rows, " more of a data set of ", source_.rows);
+  std::vector<std::uint32_t> data(static_cast<std::size_t>(rows));
+  device_.backend().copy_to_host(data.data(), order_->data() + position,
+                                 data.size() * sizeof(std::uint32_t));
+  return data;
+}
+
 Tensor Batches::next(int rows) const {
   require(rows > 0 && rows <= source_.rows, "next: ", rows, " rows of a data set of ",
           source_.rows);

@@ -49,6 +49,8 @@ class Batches {
   Tensor condition(int rows) const;
   /// All of that, [rows, given].
   const std::vector<float>& given() const { return given_numbers_; }
+  /// The data that stand at position … position + rows - 1 of the order.
+  std::vector<std::uint32_t> data_at(long position, int rows) const;
   /// Which data those are, for the noise.
   Batch batch() const { return {order_->data(), progress_.state()}; }
 

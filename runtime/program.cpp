@@ -1,5 +1,7 @@
 #include "runtime/program.h"
 
+#include <cmath>
+#include <set>
 #include <sstream>
 
 #include "runtime/error.h"
@@ -56,6 +58,48 @@ void Program::run() const {
   const Ops& ops = device_.backend().ops();
   for (const Operation& operation : operations)
     std::visit([&](const auto& o) { ops.run(o); }, operation);
+}
+
+namespace {
+
+/// The matrices that hold data, as they are or spoilt.
+struct DataOf {
+  std::set<int>& data;
+  void operator()(const Gather& o) const { data.insert(o.out.tensor); }
+  void operator()(const Product& o) const {
+    if (o.gathers()) data.insert(o.a.tensor);
+  }
+  void operator()(const Chain& o) const {
+    for (const Product& link : o.links) (*this)(link);
+  }
+  void operator()(const Corrupt& o) const { data.insert(o.out.tensor); }
+  void operator()(const Columns& o) const { data.insert(o.out.tensor); }
+  void operator()(const auto&) const {}
+};
+
+}  // namespace
+
+std::optional<Program::NonFinite> Program::run_watched() const {
+  Backend& backend = device_.backend();
+  std::set<int> data;
+  for (int i = 0; i < int(operations.size()); ++i) {
+    Operation operation = operations[std::size_t(i)];
+    std::visit([&](const auto& o) { backend.ops().run(o), DataOf{data}(o); }, operation);
+    std::optional<NonFinite> found;
+    const auto look = [&](const Matrix& m, Access access) {
+      if (found || access == Access::read || !m.present() || m.rows == 0 || data.count(m.tensor))
+        return;
+      std::vector<Real> numbers(std::size_t(m.rows - 1) * m.stride + m.columns);
+      backend.copy_to_host(numbers.data(), m.data, numbers.size() * sizeof(Real));
+      for (int r = 0; r < m.rows && !found; ++r)
+        for (int c = 0; c < m.columns && !found; ++c)
+          if (const Real x = numbers[std::size_t(r) * m.stride + c]; !std::isfinite(x))
+            found = NonFinite{i, m, r, c, double(x)};
+    };
+    std::visit([&](auto& o) { o.views(look); }, operation);
+    if (found) return found;
+  }
+  return {};
 }
 
 void flush(const Device& device) {

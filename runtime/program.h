@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,17 @@ class Program {
   /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
   void plan(Plan);
   void run() const;
+
+  /// A number that is not finite, where an operation left it.
+  struct NonFinite {
+    int operation = 0;
+    Matrix matrix;
+    int row = 0, column = 0;
+    double value = 0;
+  };
+  /// run(), one operation after the other, reading all that each one writes: stops after the first
+  /// that leaves a number which is not finite.  Data are not looked at: NaN is missing there.
+  std::optional<NonFinite> run_watched() const;
 
   /// One line per operation, as `elbo info --plan` prints it.
   std::string describe() const;

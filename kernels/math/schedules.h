@@ -60,4 +60,10 @@ HD Real at(const Schedule& schedule, std::uint64_t step) {
   return open(schedule, [&](const auto& s) { return s.at(step); });
 }
 
+/// The same, `factor` times as large.
+inline Schedule scaled(Schedule schedule, Real factor) {
+  std::visit([&](auto& s) { s.value *= factor; }, schedule);
+  return schedule;
+}
+
 }  // namespace elbo
