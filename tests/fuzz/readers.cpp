@@ -161,12 +161,17 @@ void toml(const std::string& path, const Bytes&) {
 
 std::span<const Reader> readers() {
   static const Reader all[] = {
-      {"csv", ".csv", csv},          {"fasta", ".fa", fasta},
-      {"h5ad", ".h5ad", h5ad},       {"idx", ".idx", idx},
+      {"csv", ".csv", csv},
+      {"fasta", ".fa", fasta},
+      {"h5ad", ".h5ad", h5ad},
+      {"idx", ".idx", idx},
       {"matrix_market", ".mtx", matrix_market},
-      {"npy", ".npy", npy},          {"npz", ".npz", npz},
-      {"png", ".png", png},          {"safetensors", ".safetensors", safetensors},
-      {"ten_x", ".h5", ten_x},       {"toml", ".toml", toml},
+      {"npy", ".npy", npy},
+      {"npz", ".npz", npz},
+      {"png", ".png", png},
+      {"safetensors", ".safetensors", safetensors},
+      {"ten_x", ".h5", ten_x},
+      {"toml", ".toml", toml},
   };
   return all;
 }

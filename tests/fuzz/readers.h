@@ -8,8 +8,8 @@ namespace elbo::test {
 
 /// One of Elbo's readers, as a fuzzer drives it.
 struct Reader {
-  std::string name;    // as in tests/fuzz/corpus
-  std::string ending;  // of a file's name
+  std::string name;                                             // as in tests/fuzz/corpus
+  std::string ending;                                           // of a file's name
   void (*read)(const std::string& path, const Bytes& content);  // that are in the file
 };
 

@@ -2,4 +2,4 @@
 
 namespace elbo::test {
 std::size_t mutate_hdf5(std::uint8_t*, std::size_t size, std::size_t, unsigned) { return size; }
-}
+}  // namespace elbo::test
