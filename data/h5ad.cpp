@@ -71,6 +71,8 @@ class Frame {
   /// Text of any array: what is numbers is written out, what is masked is empty.
   Names texts(const std::string& dataset, const std::string& field) const {
     if (file_.is_group(dataset)) {
+      require(!file_.is_group(dataset + "/values"), file_.path(), ": '", dataset,
+              "/values' is a group, expected an array");
       Names all = texts(dataset + "/values", "");
       const auto masked = file_.numbers<std::int64_t>(dataset + "/mask");
       for (std::size_t i = 0; i < std::min(all.size(), masked.size()); ++i)
