@@ -6,7 +6,7 @@ namespace {
 struct BrokenPromise : std::logic_error {
   using logic_error::logic_error;
 };
-void promise(bool holds, const char* what) {
+constexpr void promise(bool holds, const char* what) {
   if (!holds) throw BrokenPromise(what);
 }
 }  // namespace

@@ -288,7 +288,10 @@ class Editor {
       hsize_t shape[H5S_MAX_RANK] = {};
       const int dimensions = H5Sget_simple_extent_dims(extents, shape, nullptr);
       H5Sclose(extents);
-      if (dimensions > 0 && random_() % 3 == 0) {
+      // The library takes away what is cut off chunk by chunk, be they there or not.
+      const bool quick = std::all_of(shape, shape + std::max(dimensions, 0),
+                                     [](hsize_t extent) { return extent <= 16; });
+      if (dimensions > 0 && quick && random_() % 3 == 0) {
         shape[random_() % unsigned(dimensions)] = hsize_t(std::abs(number()));
         H5Dset_extent(set, shape);
       }
