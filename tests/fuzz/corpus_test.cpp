@@ -12,13 +12,16 @@
 using namespace elbo;
 using namespace elbo::test;
 
+#ifdef __SANITIZE_ADDRESS__
+/// The sanitizer's shadow takes more than any limit, so it counts itself.
+extern "C" const char* __asan_default_options() { return "max_allocation_size_mb=512"; }
+#endif
+
 namespace {
 
 namespace fs = std::filesystem;
 
 #ifdef __SANITIZE_ADDRESS__
-/// Its shadow takes more than any limit; it counts by itself.
-extern "C" const char* __asan_default_options() { return "max_allocation_size_mb=512"; }
 constexpr rlim_t most_memory = RLIM_INFINITY;
 #else
 constexpr rlim_t most_memory = 1 << 30;
