@@ -4,7 +4,7 @@ target_include_directories(elbo_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_features(elbo_flags INTERFACE cxx_std_20)
 target_compile_options(elbo_flags INTERFACE
   # No errno and no traps, so that loops over exp and log may be vectorised; NaN and infinity stay.
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas -Wno-restrict
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>  # GCC 12 sees it in strings of aggregates
     -fno-math-errno -fno-trapping-math -fno-semantic-interposition>)
 if(CMAKE_BUILD_TYPE STREQUAL Release)

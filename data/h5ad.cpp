@@ -71,6 +71,8 @@ class Frame {
   /// Text of any array: what is numbers is written out, what is masked is empty.
   Names texts(const std::string& dataset, const std::string& field) const {
     if (file_.is_group(dataset)) {
+      require(!file_.is_group(dataset + "/values"), file_.path(), ": '", dataset,
+              "/values' is a group, expected an array");
       Names all = texts(dataset + "/values", "");
       const auto masked = file_.numbers<std::int64_t>(dataset + "/mask");
       for (std::size_t i = 0; i < std::min(all.size(), masked.size()); ++i)
@@ -116,7 +118,7 @@ class Frame {
       case Kind::number:
         return {name, {}, file_.numbers<float>(dataset, field)};
       case Kind::boolean:
-        return {name, {"False", "True"}, file_.numbers<float>(dataset, field)};
+        return with_levels(name, {"False", "True"}, file_.numbers<float>(dataset, field));
       case Kind::other:
         break;
     }
@@ -125,8 +127,8 @@ class Frame {
 
   Annotation with_levels(const std::string& name, Names levels, std::vector<float> codes) const {
     for (float& code : codes) {
-      require(code >= -1 && code < float(levels.size()), file_.path(), ": '", at_, "/", name,
-              "' has code ", code, " of ", levels.size(), " categories");
+      require(code >= -1 && code < float(levels.size()) && code == std::floor(code), file_.path(),
+              ": '", at_, "/", name, "' has code ", code, " of ", levels.size(), " categories");
       if (code < 0) code = unknown;
     }
     return {name, std::move(levels), std::move(codes)};

@@ -271,7 +271,10 @@ std::vector<std::string> Hdf5File::attribute_texts(const std::string& object,
   const Space space(H5Aget_space(attribute));
   const hssize_t count = H5Sget_simple_extent_npoints(space);
   // An attribute's values stand in the header of its object, where there is no room for more.
-  if (H5Tget_class(stored) != H5T_STRING || count < 1 || count > (1 << 20)) return {};
+  constexpr hssize_t most = 1 << 20;
+  const bool fits = count >= 1 && count <= most && H5Tget_class(stored) == H5T_STRING &&
+                    H5Tget_size(stored) <= std::size_t(most / count);
+  if (!fits) return {};
   std::vector<std::string> texts(std::size_t(count), "");
   const auto read = [&](hid_t memory, void* to) { return H5Aread(attribute, memory, to) >= 0; };
   if (!read_texts(texts, stored, space, {}, read)) return {};

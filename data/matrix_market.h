@@ -19,8 +19,9 @@ namespace elbo {
 /// barcode; columns are named by their gene's symbol (the features' second column, else the first).
 /// Otherwise rows are rows, without names.
 /// Errors: `file:line: ...` for another header, an index outside the matrix, a line that is no
-/// entry, more entries than announced, a number too large for float32; `file: ...` for fewer, and
-/// for a matrix that is larger than the machine's memory either way.
+/// entry, more entries than announced, a number too large for float32; `file: ...` for fewer, for
+/// more rows than 2^23 and one for each byte of the entries (nearly all would be empty), and for a
+/// matrix that is larger than the machine's memory either way.
 /// Source: Boisvert, Pozo, Remington, The Matrix Market Exchange Formats (NISTIR 5935, 1996).
 Dataset parse_matrix_market(const std::string& source, Bytes content, const Options& = {});
 

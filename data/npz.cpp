@@ -34,7 +34,11 @@ class Archive {
     for (zip_int64_t i = 0; i < zip_get_num_entries(zip_, 0); ++i) {
       const char* const name = zip_get_name(zip_, zip_uint64_t(i), 0);
       const std::string_view entry = name == nullptr ? "" : name;
-      if (entry.ends_with(".npy")) names.emplace_back(entry.substr(0, entry.size() - 4));
+      if (!entry.ends_with(".npy")) continue;
+      const bool printable =
+          std::none_of(entry.begin(), entry.end(), [](unsigned char c) { return c < 0x20; });
+      require(printable, source_, ": array ", quoted(entry), " has control characters in its name");
+      names.emplace_back(entry.substr(0, entry.size() - 4));
     }
     return names;
   }
@@ -44,6 +48,11 @@ class Archive {
     const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> entry(
         zip_fopen(zip_, (array + ".npy").c_str(), 0), zip_fclose);
     require(entry != nullptr, source_, ": array '", array, "': ", zip_strerror(zip_));
+    zip_stat_t about{};
+    const bool known = zip_stat(zip_, (array + ".npy").c_str(), 0, &about) == 0;
+    require(known && (about.comp_method == ZIP_CM_STORE || about.comp_method == ZIP_CM_DEFLATE),
+            source_, ": array '", array, "' is compressed by method ", about.comp_method,
+            ", expected numpy's, stored or deflated");
     Bytes content;
     while (content.size() < most) {
       const std::size_t before = content.size();

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/atomic_file.h"
+#include "data/input_file.h"
 #include "runtime/error.h"
 
 namespace elbo {
@@ -50,20 +51,37 @@ std::size_t bytes_of(const std::string& type) {
   fail("arrays of type ", type, " are not read, only F16, BF16, F32 and F64");
 }
 
-SafeTensors::Array read_array(const Json& entry, const std::vector<char>& body) {
-  const auto type = entry.at("dtype").get<std::string>();
-  const auto [begin, end] = entry.at("data_offsets").get<std::pair<std::size_t, std::size_t>>();
-  SafeTensors::Array array;
-  std::size_t count = 1;
-  for (const Json& extent : entry.at("shape")) {
-    const auto size = extent.get<std::uint64_t>();
-    require(size <= body.size() && count <= body.size(), "its shape is larger than the file");
-    count *= size;
-    array.shape.push_back(long(size));
+std::vector<std::size_t> whole_numbers(const Json& entry, const char* key) {
+  const Json& list = entry.at(key);
+  std::vector<std::size_t> numbers;
+  require(list.is_array(), "its ", key, " is no list");
+  for (const Json& number : list) {
+    require(number.is_number_unsigned(), "its ", key, " holds ", number.type_name(),
+            " other than whole numbers from 0");
+    numbers.push_back(number.get<std::size_t>());
   }
-  require(begin <= end && end <= body.size(), "its numbers lie beyond the end of the file");
-  require(count <= body.size() && count * bytes_of(type) == end - begin, "its shape ",
-          shape_text(array.shape), " does not fit its ", end - begin, " bytes");
+  return numbers;
+}
+
+/// `left`: the bytes of the body that no array has taken yet.
+SafeTensors::Array read_array(const Json& entry, const std::vector<char>& body, std::size_t& left) {
+  const auto type = entry.at("dtype").get<std::string>();
+  const std::vector<std::size_t> place = whole_numbers(entry, "data_offsets");
+  require(place.size() == 2 && place[0] <= place[1], "its data_offsets are no begin and end");
+  const std::size_t begin = place[0], end = place[1];
+  SafeTensors::Array array;
+  std::size_t size = bytes_of(type);
+  for (const std::size_t extent : whole_numbers(entry, "shape")) {
+    require(extent <= body.size() && !__builtin_mul_overflow(size, extent, &size),
+            "its shape is larger than the file");
+    array.shape.push_back(long(extent));
+  }
+  require(end <= body.size(), "its numbers lie beyond the end of the file");
+  require(size == end - begin, "its shape ", shape_text(array.shape), " does not fit its ",
+          end - begin, " bytes");
+  require(size <= left, "its numbers are also another array's");
+  left -= size;
+  const std::size_t count = size / bytes_of(type);
   array.values.resize(count);
   const char* from = body.data() + begin;
   if (type == "F64") convert<double>(from, array.values, [](double v) { return v; });
@@ -142,10 +160,11 @@ SafeTensors read_safetensors(const std::filesystem::path& path) {
   try {
     const Json header = Json::parse(text);
     require(header.is_object(), "is no JSON object");
+    std::size_t left = body.size();
     for (const auto& [name, entry] : header.items()) {
-      at = name;
+      at = elbo::quoted(name);
       if (name == "__metadata__") entry.get_to(file.metadata);
-      else file.arrays[name] = read_array(entry, body);
+      else file.arrays[name] = read_array(entry, body, left);
     }
   } catch (const Json::exception& error) {
     fail(path.string(), ": ", at, ": is not as safetensors have it: ", error.what());

@@ -24,7 +24,8 @@ struct SafeTensors {
 void write_safetensors(const std::filesystem::path&, const SafeTensors&);
 
 /// Reads arrays of F16, BF16, F32 and F64.
-/// Errors: a file that is missing, cut off, or not of the format; another type of number.
+/// Errors: a file that is missing, cut off, or not of the format; another type of number; arrays
+/// that share numbers.
 SafeTensors read_safetensors(const std::filesystem::path&);
 
 /// A parameter as files hold it: heads in blocks, as PyTorch's chunk(K, dim=-1) takes them; a

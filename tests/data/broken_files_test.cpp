@@ -108,3 +108,18 @@ TEST(BrokenFiles, ThatClaimMoreThanTheyHoldAreRefusedBeforeMemoryIsAsked) {
     expect_one_line(error, golden + name);
   }
 }
+
+TEST(BrokenFiles, OfNamesAndCompressionsThatNoWriterUsesAreErrors) {
+  const std::string fuzz = ELBO_SOURCE_DIR "/tests/fuzz/";
+  const auto error = [&](const std::string& name, const std::string& as) {
+    const TemporaryFolder folder;
+    const std::string path = folder.with(as, content_of(fuzz + name));
+    return folder.relative(error_of([&] { read_dataset(path); }));
+  };
+  EXPECT_EQ(error("corpus/npz/bzip2", "x.npz"),
+            "x.npz: array 'x' is compressed by method 12, expected numpy's, stored or deflated");
+  EXPECT_TRUE(error("found/npz/newline_in_a_name", "x.npz")
+                  .ends_with("has control characters in its name"));
+  EXPECT_EQ(error("found/h5ad/group_in_itself", "x.h5ad"),
+            "x.h5ad: 'obs/_index/values' is a group, expected an array");
+}

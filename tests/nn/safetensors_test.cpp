@@ -70,6 +70,17 @@ TEST(SafeTensors, with_a_damaged_header_are_an_error) {
   }
 }
 
+TEST(SafeTensors, that_claim_more_numbers_than_the_file_has_are_an_error) {
+  const auto error = [](const std::string& name) {
+    const std::string found = ELBO_SOURCE_DIR "/tests/fuzz/found/safetensors/" + name;
+    const std::string message = test::error_of([&] { read_safetensors(found); });
+    return message.substr(std::min(message.size(), found.size()));
+  };
+  EXPECT_EQ(error("arrays_that_share_numbers"), ": \"a1\": its numbers are also another array's");
+  EXPECT_EQ(error("extents_that_are_no_whole_numbers"),
+            ": \"a\": its data_offsets holds number other than whole numbers from 0");
+}
+
 TEST(SafeTensors, hold_interleaved_heads_in_blocks_as_chunk_takes_them) {
   const Device device = Device::cpu();
   // Two units of two numbers each: rows (μ₀, s₀, μ₁, s₁) here, (μ₀, μ₁, s₀, s₁) in a file.
