@@ -16,7 +16,8 @@ test = f"{claims.data}/mnist/t10k-images-idx3-ubyte.gz"
 for units, asked, linear in ((2, 150, 24.4), (10, 460, 186.4)):
     run = claims.path(f"vae{units}")
     claims.elbo("train", images, "--out", run, "--hidden", 400, "--latent", units, "--likelihood",
-                "gaussian", "--sigma", "shared", "--epochs", 30)
+                "gaussian", "--sigma", "shared", "--epochs", 30, "--lr", 0.002, "--lr-schedule",
+                "cosine")
     told = json.loads(claims.elbo("compare", run, "--data", test, "--pca", "--limit", 1000,
                                   "--importance-samples", 500, "--json"))
     vae, pca = (model["log_likelihood"] for model in told["models"])

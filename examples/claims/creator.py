@@ -7,6 +7,9 @@ What class an image is of says a classifier of the pixels (784-256-10, fitted he
 images).  Made images are the decoder's mean, grey as MNIST's own; a Bernoulli's draws are
 speckled.  As that mean is smoother than an image, nearest neighbours are also looked for of test
 images that went through the model.
+
+Told a class, a decoder makes it of a draw as far as codes of that class fill the prior; elsewhere it
+has not seen the two together.  At beta 1 they do not, after this training; a heavier KL helps.
 """
 import numpy as np
 
@@ -90,14 +93,24 @@ for what in ("test images", "test images through the model"):
     claims.claim(f"creator: images made that are nearer to a training image than 99 % of {what}",
                  f"{100 * copies:.2f} % (below {near:.2f})", "at most 2 %", copies <= 0.02)
 
-claims.train("told", data, latent=10, condition="label", **training)
-right = []
-for digit in range(10):
-    told = claims.written("sample", "told", "-n", 1000, "--condition", f"label={digit}", "--mode",
-                          "mean", "--seed", digit)
-    right.append((class_of(told) == digit).mean())
-claims.note("creator: told a class, % of that class, 0 to 9",
+
+def told(beta):
+    """Of 1000 draws for each class, told it, the share that are of it."""
+    claims.train("told", data, latent=10, condition="label", beta=beta,
+                 **training | {"hidden": "400,400"})
+    right = []
+    for digit in range(10):
+        draws = claims.written("sample", "told", "-n", 1000, "--condition", f"label={digit}",
+                               "--mode", "mean", "--seed", digit)
+        right.append((class_of(draws) == digit).mean())
+    return right
+
+
+claims.note("creator: told a class, beta 1, % of that class",
+            f"{100 * np.mean(told(1)):.2f}")
+right = told(2)
+claims.note("creator: told a class, beta 2, % of that class, 0 to 9",
             " ".join(f"{100 * share:.1f}" for share in right))
-claims.claim("creator: of 10 x 1000 images told a class, those of that class",
+claims.claim("creator: of 10 x 1000 images told a class, those of that class, beta 2",
              f"{100 * np.mean(right):.2f} %", "at least 95 %", np.mean(right) >= 0.95)
 claims.finish()
