@@ -47,6 +47,7 @@ std::string NonFinite::sentence() const {
 }
 
 std::optional<NonFinite> Trainer::watched_step() {
+  if (position_ == batches_.rows()) end_epoch();
   begin_epoch();
   const int rows = next_rows();
   batches_.provide(position_, rows);

@@ -1,6 +1,11 @@
 // What happens to a run folder that is not fresh: resumed, replaced, or full of other things.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "data/dataset.h"
 #include "kernels/cpu/instruction_sets.h"
 #include "models/run_directory.h"
 #include "tests/app/program.h"
@@ -211,6 +216,164 @@ TEST(RunFolder, is_evaluated_from_any_working_folder) {
   EXPECT_EQ(told.status, 0) << told.error;
 }
 
+Words held_out_training(const std::string& run, int epochs, const Words& more = {}) {
+  Words words{"train",    "builtin:digits?n=300",
+              "--out",    run,
+              "--hidden", "12",
+              "--latent", "3",
+              "--lr",     "0.03",
+              "--valid",  "0.3",
+              "--epochs", std::to_string(epochs)};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+std::vector<double> validation_of(const TemporaryFolder& folder, const std::string& run) {
+  std::vector<double> elbo;
+  for (const std::string& line : RunDirectory(folder / run).load_checkpoint().history)
+    elbo.push_back(nlohmann::json::parse(line).at("valid_elbo").get<double>());
+  return elbo;
+}
+
+TEST(RunFolder, stopped_early_holds_the_best_epochs_model_and_says_so) {
+  const TemporaryFolder folder;
+  const Outcome stopped =
+      run(folder, held_out_training("r", 1000, {"--patience", "3", "--beta-warmup", "2"}));
+  ASSERT_EQ(stopped.status, 0) << stopped.error;
+  const std::vector<double> elbo = validation_of(folder, "r");
+  const auto best = std::max_element(elbo.begin() + 2, elbo.end()) - elbo.begin() + 1;
+  ASSERT_EQ(long(elbo.size()), best + 3) << "three epochs are waited for";
+  EXPECT_NE(stopped.out.find("the model is that of epoch " + std::to_string(best)),
+            std::string::npos)
+      << stopped.out;
+  ASSERT_EQ(run(folder, held_out_training("s", int(best), {"--beta-warmup", "2"})).status, 0);
+  EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "s"));
+  // Nothing is left to do, until more patience is asked for; what was best is known then.
+  EXPECT_EQ(run(folder, {"train", "--resume", "--out", "r"}).status, 0);
+  EXPECT_EQ(validation_of(folder, "r").size(), elbo.size());
+  const Outcome on = run(folder, {"train", "--resume", "--out", "r", "--patience", "1000",
+                                  "--epochs", std::to_string(elbo.size() + 1)});
+  ASSERT_EQ(on.status, 0) << on.error;
+  const std::vector<double> more = validation_of(folder, "r");
+  ASSERT_EQ(more.size(), elbo.size() + 1);
+  if (more.back() <= elbo[std::size_t(best - 1)]) {
+    EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "s"));
+  }
+}
+
+TEST(RunFolder, killed_between_epochs_and_resumed_ends_with_the_same_best_model) {
+  const TemporaryFolder folder;
+  const Words more{"--best", "--checkpoint-every", "1"};
+  ASSERT_EQ(run(folder, held_out_training("whole", 40, more)).status, 0);
+  Program first(folder, held_out_training("r", 40, more));
+  while (first.running() && !RunDirectory(folder / "r").has("checkpoint/epoch-000005.safetensors"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  first.signal(SIGKILL);
+  EXPECT_EQ(first.wait().status, 128 + SIGKILL);
+  const Outcome resumed = run(folder, {"train", "--resume", "--out", "r"});
+  ASSERT_EQ(resumed.status, 0) << resumed.error;
+  EXPECT_TRUE(weights_of(folder, "r") == weights_of(folder, "whole"));
+}
+
+TEST(RunFolder, keeps_the_last_of_its_checkpoints_and_goes_on_from_any_of_them) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(
+      run(folder, held_out_training("r", 7, {"--checkpoint-every", "2", "--keep", "2"})).status, 0);
+  EXPECT_EQ(RunDirectory(folder / "r").kept_epochs(), (std::vector<int>{4, 6}));
+  const std::string before = weights_of(folder, "r");
+  ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r", "--from-epoch", "4"}).status, 0);
+  EXPECT_TRUE(weights_of(folder, "r") == before);
+  const Outcome other = run(folder, {"train", "--resume", "--out", "r", "--from-epoch", "5"});
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.error.find("those of 4, 6"), std::string::npos) << other.error;
+  ASSERT_EQ(run(folder, held_out_training("r", 1, {"--force"})).status, 0);
+  EXPECT_TRUE(RunDirectory(folder / "r").kept_epochs().empty());
+}
+
+TEST(RunFolder, of_a_loss_that_is_not_finite_says_where_it_began_and_shows_it_again) {
+  const TemporaryFolder folder;
+  const Words words = short_training("r", {"--optimizer", "sgd", "--lr", "1e30", "--batch", "50"});
+  const Outcome outcome = run(folder, words);
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.error.find("step 2 (epoch 1): `"), std::string::npos) << outcome.error;
+  EXPECT_NE(outcome.error.find("of encoder.layers.1.weight"), std::string::npos) << outcome.error;
+  EXPECT_NE(outcome.error.find("elbo replay r --step 2 --datum "), std::string::npos);
+  const RunDirectory left(folder / "r");
+  const auto event = nlohmann::json::parse(content_of(folder / "r/blackbox/event.json"));
+  EXPECT_EQ(event.at("step"), 2);
+  ASSERT_EQ(event.at("data").size(), 50u);
+  EXPECT_EQ(event.at("data").at(event.at("row").get<int>()), event.at("datum"));
+  EXPECT_EQ(left.load_checkpoint(RunDirectory::event_state).steps, 1u);
+  const Dataset batch = read_dataset(folder / "r/blackbox/batch.npy");
+  EXPECT_EQ(batch.rows, 50);
+  const Outcome shown = run(folder, {"replay", "r", "--json"});
+  ASSERT_EQ(shown.status, 0) << shown.error;
+  const auto replayed = nlohmann::json::parse(shown.out);
+  EXPECT_EQ(replayed.at("datum"), event.at("datum"));
+  EXPECT_TRUE(replayed.at("loss").is_string()) << "not a number: " << replayed.at("loss");
+  for (int c = 0; c < batch.columns; ++c)
+    ASSERT_EQ(replayed.at("x").at(c).get<float>(), batch.value(event.at("row").get<int>(), c));
+}
+
+TEST(RunFolder, recovers_from_a_loss_that_is_not_finite_at_a_smaller_rate_and_resumes_with_it) {
+  const TemporaryFolder folder;
+  Words words = short_training("r", {"--optimizer", "sgd", "--lr", "1", "--batch", "10",
+                                     "--activation", "tanh", "--recover", "30"});
+  *(std::find(words.begin(), words.end(), "--epochs") + 1) = "3";
+  const Outcome outcome = run(folder, words);
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_NE(outcome.error.find("with half the learning rate"), std::string::npos) << outcome.error;
+  const auto rate = [&] {
+    const Checkpoint ended = RunDirectory(folder / "r").load_checkpoint();
+    EXPECT_GT(ended.halvings, 0);
+    return nlohmann::json::parse(ended.history.back()).at("lr").get<double>() *
+           std::ldexp(1.0, ended.halvings);
+  };
+  EXPECT_EQ(rate(), 1);
+  ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r", "--epochs", "4"}).status, 0);
+  EXPECT_EQ(rate(), 1);
+}
+
+// The gradient of the only datum is the step's: SGD without momentum keeps it as its first moment.
+TEST(Replay, gives_the_gradients_and_the_loss_that_the_step_had) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, {"train", "builtin:digits?n=1", "--out", "r", "--hidden", "8", "--latent",
+                         "2", "--epochs", "5", "--optimizer", "sgd", "--lr", "0.001",
+                         "--activation", "tanh", "--beta", "2"})
+                .status,
+            0);
+  const Outcome shown = run(folder, {"replay", "r", "--step", "5", "--datum", "0", "--json"});
+  ASSERT_EQ(shown.status, 0) << shown.error;
+  const auto replayed = nlohmann::json::parse(shown.out);
+  const Checkpoint ended = RunDirectory(folder / "r").load_checkpoint();
+  const auto metrics = nlohmann::json::parse(ended.history.back());
+  // Two plans of one step: tests/runtime/fusions_test.cpp derives the same bound.
+  const double allowed = std::sqrt(double(std::numeric_limits<float>::epsilon()));
+  for (const char* key : {"log_likelihood", "kl"})
+    EXPECT_NEAR(replayed.at(key).get<double>() / metrics.at(key).get<double>(), 1, allowed) << key;
+  EXPECT_NEAR(replayed.at("loss").get<double>(),
+              2 * replayed.at("kl").get<double>() - replayed.at("log_likelihood").get<double>(),
+              allowed);
+  const SafeTensors state = read_safetensors(folder / "r/checkpoint/state.safetensors");
+  const auto& norms = replayed.at("gradient_norms");
+  ASSERT_EQ(norms.size(), 8u);
+  for (const auto& [name, norm] : norms.items()) {
+    double squares = 0;
+    for (Real g : state.arrays.at("first_moment." + name).values) squares += double(g) * double(g);
+    EXPECT_GT(squares, 0) << name;
+    EXPECT_NEAR(norm.get<double>() / std::sqrt(squares), 1, allowed) << name;
+  }
+  for (const auto& unit : replayed.at("latents"))
+    EXPECT_NEAR(unit.at("z").get<double>(),
+                unit.at("mean").get<double>() +
+                    unit.at("deviation").get<double>() * unit.at("noise").get<double>(),
+                1e-5);
+  const Outcome none = run(folder, {"replay", "r", "--step", "5", "--datum", "1"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_NE(none.error.find("the data have 1 rows"), std::string::npos) << none.error;
+  EXPECT_EQ(run(folder, {"replay", "r"}).status, 1) << "there is no event";
+}
+
 TEST(Words, that_do_not_belong_together_are_refused) {
   const TemporaryFolder folder;
   for (const Words& more : std::vector<Words>{{"--sigma", "shared"},
@@ -231,6 +394,9 @@ TEST(Words, that_do_not_belong_together_are_refused) {
                                               {"--rate-budget", "3", "--beta-warmup", "1"},
                                               {"--rate-budget", "3", "--free-bits", "1"},
                                               {"--target-error", "9"},
+                                              {"--best"},
+                                              {"--patience", "2"},
+                                              {"--from-epoch", "2"},
                                               {"--resume", "--force"}}) {
     const Outcome outcome = run(folder, short_training("r", more));
     EXPECT_EQ(outcome.status, 2) << more.back() << outcome.error;

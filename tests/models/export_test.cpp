@@ -134,8 +134,8 @@ TEST(Onnx, halves_hold_the_layers_that_the_model_has_with_heads_in_blocks) {
   std::vector<Real> x(rows * observed), z(rows * latent);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = Real(std::sin(double(i)));
   for (std::size_t i = 0; i < z.size(); ++i) z[i] = Real(std::cos(double(i)));
-  // Sums of at most 7 products, twice, of magnitude 10 at most; the files' weights are floats, which
-  // rounds each product once more where Real is double.
+  // Sums of at most 7 products, twice, of magnitude 10 at most; the files' weights are floats,
+  // which rounds each product once more where Real is double.
   const double allowed = tolerance::sum(10, 10) + 10 * std::ldexp(1.0, -24);
   const auto check = [&](const std::string& file, const std::vector<Real>& in,
                          const std::vector<Real>& wanted, int units) {

@@ -95,7 +95,7 @@ TEST(Planner, updates_every_dense_weight_in_the_launch_of_its_gradient) {
 TEST(Planner, makes_eight_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
   const auto operations = [](int hidden, Plan plan) {
     const ModelConfig config{.observed = 13, .hidden = {hidden}, .latent = 3};
-    return Training(Device::cpu(), config, plan).step.program().operations.size();
+    return Training(Device::simt(), config, plan).step.program().operations.size();
   };
   const int wide = Chain::widest + 1;
   EXPECT_EQ(operations(wide, Plan::fused), 8u);
@@ -103,6 +103,9 @@ TEST(Planner, makes_eight_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
   // Narrow ones chain heads and decoder, and the way back to the encoder.
   EXPECT_EQ(operations(11, Plan::unchained), 8u);
   EXPECT_EQ(operations(11, Plan::fused), 5u);
+  // Where there are no launches to save they stay apart.
+  const Training on_cpu(Device::cpu(), {.observed = 13, .hidden = {11}, .latent = 3}, Plan::fused);
+  EXPECT_EQ(on_cpu.step.program().operations.size(), 8u);
 }
 
 TEST(Planner, changes_no_result) {
@@ -129,7 +132,7 @@ TEST(Planner, changes_no_result) {
 
 /// What a trainer makes of a small model: its planned operations.
 std::vector<Operation> planned(const TrainingOptions& options, std::string& plan) {
-  const Device device = Device::cpu();
+  const Device device = Device::simt();
   const Dataset data = grey_images(options.batch, 13);
   Vae vae(device, {.observed = 13, .hidden = {11}, .latent = 3});
   Batches batches(device, data, 1);
