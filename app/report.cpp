@@ -146,15 +146,12 @@ std::string curves(bool variational) {
 }
 
 std::string latents(const Report& report, bool variational) {
-  const std::vector<double> kl = kl_per_unit(report.latents);
-  const auto active = std::count_if(kl.begin(), kl.end(), [](double k) { return k > 0.01; });
   std::string html = "<div class=halves>";
   if (variational)
     html += fmt::format(
         "<section><h2>KL per latent unit</h2><div class=tall><canvas id=units>"
-        "</canvas></div><p class=soft>{} of {} units carry more than 0.01 nats; "
-        "{}.</p></section>",
-        active, kl.size(), escaped(report.shown));
+        "</canvas></div><p class=soft>{}; {}.</p></section>",
+        escaped(report.diagnosis), escaped(report.shown));
   if (report.latents.units >= 2)
     html += fmt::format(
         "<section><h2>Latent space</h2><div class=tall><canvas id=scatter>"

@@ -14,6 +14,7 @@ struct Report {
   std::vector<std::string> history;  // lines of metrics.jsonl
   int epoch = 0;                     // that the model is of, from 1
   std::string ending;                // why the training ended, or nothing
+  std::string diagnosis;             // of its latent units
   Encoded latents;                   // of the data shown
   std::vector<int> labels;           // of the same data, or none
   std::string shown;                 // which data those are

@@ -11,6 +11,7 @@
 #include "app/commands.h"
 #include "app/config_file.h"
 #include "app/interrupt.h"
+#include "app/latents.h"
 #include "app/metrics.h"
 #include "app/pictures.h"
 #include "app/progress.h"
@@ -148,13 +149,16 @@ class Training {
       write_reconstructions(folder_.path(RunDirectory::reconstructions).string(), model_, shown,
                             reconstruct(model_, batches, most_reconstructed));
     }
+    const Encoded latents = encode(model_, batches, command_.seed);
+    if (model_.variational()) diagnosis_ = diagnosis(latents);
     Report report{
         .command = command_,
         .model = stored(),
         .history = state_.history,
         .epoch = model_epoch(),
         .ending = ending(),
-        .latents = encode(model_, batches, command_.seed),
+        .diagnosis = diagnosis_,
+        .latents = latents,
         .labels = shown.labels,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
         .device = batches_.device().backend().description() +
@@ -186,6 +190,7 @@ class Training {
     std::string line = fmt::format("{}: {} epochs, {} (nats per datum)", folder_.folder().string(),
                                    state_.history.size(), means);
     if (const std::string end = ending(); !end.empty()) line += "\n" + end;
+    if (!diagnosis_.empty()) line += "\n" + diagnosis_;
     if (options_.budget) line += "\n" + price(last.at("beta").get<double>());
     return line;
   }
@@ -308,6 +313,27 @@ class Training {
     state_.position = trainer_->position(), state_.totals = trainer_->totals();
     if (options_.budget) state_.multiplier = trainer_->multiplier();
     state_.choices = batches_.device().backend().choices();
+  }
+
+  /// How many units are in use, what they carry, and what may help; and a warm-up that was cut off.
+  std::string diagnosis(const Encoded& latents) const {
+    const std::vector<LatentUnit> units = ranked_units(latents);
+    const auto live = std::ranges::count_if(units, &LatentUnit::active);
+    double nats = 0;
+    for (const LatentUnit& unit : units) nats += unit.kl;
+    std::string text =
+        fmt::format("{} of {} latent units are live, {:.3g} nats: ", live, units.size(), nats);
+    if (live == 0)
+      text +=
+          "the posterior has collapsed onto the prior; --beta-warmup, --free-bits or a smaller "
+          "--beta may help";
+    else if (live == long(units.size())) text += "all are in use, and more may be worth it";
+    else text += fmt::format("the others say nothing of the data, --latent {} may do", live);
+    const double reached = at(options_.beta, trainer_->steps());
+    if (command_.beta_warmup > 0 && reached < command_.beta)
+      text += fmt::format("; --beta-warmup {} was cut off at a beta of {:.3g}",
+                          command_.beta_warmup, reached);
+    return text;
   }
 
   /// What the weight that was found means.
@@ -450,7 +476,7 @@ class Training {
   std::optional<Trainer> trainer_;
   ProgressLine progress_;
   Checkpoint state_;
-  std::string line_, remark_;
+  std::string line_, remark_, diagnosis_;
   Clock::time_point saved_at_ = Clock::now();
   double save_seconds_ = 0;
 };

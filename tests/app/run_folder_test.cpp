@@ -334,6 +334,33 @@ TEST(RunFolder, recovers_from_a_loss_that_is_not_finite_at_a_smaller_rate_and_re
   EXPECT_EQ(rate(), 1);
 }
 
+TEST(RunFolder, says_how_many_latent_units_are_live_and_what_became_of_a_warm_up) {
+  const TemporaryFolder folder;
+  Words words{"train",    "builtin:digits?n=500",
+              "--out",    "r",
+              "--hidden", "30",
+              "--latent", "4",
+              "--epochs", "6",
+              "--lr",     "0.01"};
+  const Outcome live = run(folder, words);
+  ASSERT_EQ(live.status, 0) << live.error;
+  EXPECT_NE(live.out.find(" of 4 latent units are live, "), std::string::npos) << live.out;
+  EXPECT_EQ(live.out.find("warm-up"), std::string::npos) << live.out;
+  EXPECT_NE(content_of(folder / "r/report.html").find(" of 4 latent units are live, "),
+            std::string::npos);
+  words[3] = "s";
+  words.insert(words.end(), {"--beta", "1000"});
+  const Outcome collapsed = run(folder, words);
+  EXPECT_NE(collapsed.out.find("0 of 4 latent units are live, "), std::string::npos)
+      << collapsed.out;
+  EXPECT_NE(collapsed.out.find("has collapsed onto the prior"), std::string::npos);
+  words[3] = "t", words.back() = "2";
+  words.insert(words.end(), {"--beta-warmup", "12"});
+  const Outcome cut = run(folder, words);
+  EXPECT_NE(cut.out.find("--beta-warmup 12 was cut off at a beta of 1"), std::string::npos)
+      << cut.out;
+}
+
 // The gradient of the only datum is the step's: SGD without momentum keeps it as its first moment.
 TEST(Replay, gives_the_gradients_and_the_loss_that_the_step_had) {
   const TemporaryFolder folder;
