@@ -16,10 +16,7 @@ int run(const DecodeCommand& c) {
   const Device device = device_named(c.device, folder);
   const Model model = folder.load_model(device);
   const Dataset latents = read_npy(c.latents);
-  require(latents.columns == model.config().latent, c.latents, ": has ", latents.columns,
-          " columns, the model has ", model.config().latent, " latent units");
-  require(latents.missing() == 0, c.latents, ": ", latents.missing(), " numbers are NaN");
-  const std::vector<float> x = decoded_mean(model, latents.values(), told_by(model, c.condition));
+  const std::vector<float> x = decoded_mean(model, latents, c.condition);
   write_npy(c.out, latents.rows, model.config().columns(), x.data());
   return 0;
 }

@@ -69,6 +69,24 @@ std::vector<float> decoded_mean(const Model& model, const std::vector<float>& z,
   return model.mean(decode(model, z, given));
 }
 
+std::vector<float> decoded_mean(const Model& model, const Dataset& latents,
+                                const std::string& condition) {
+  require(latents.columns == model.config().latent, latents.source, ": has ", latents.columns,
+          " columns, the model has ", model.config().latent, " latent units");
+  require(latents.missing() == 0, latents.source, ": ", latents.missing(), " numbers are NaN");
+  return decoded_mean(model, latents.values(), told_by(model, condition));
+}
+
+std::vector<float> in_mode(const std::string& mode, const Model& model,
+                           const std::vector<Real>& theta, std::uint64_t seed) {
+  if (mode == "mean") return model.mean(theta);
+  if (mode == "sample") return model.draw(theta, seed);
+  require(mode == "params", "mode '", mode, "', expected mean, sample or params");
+  require(!model.config().two_domains(),
+          "--mode params: two domains have parameters of their own each");
+  return {theta.begin(), theta.end()};
+}
+
 std::vector<std::string> feature_names(const Dataset& data) {
   std::vector<std::string> names = data.column_names;
   for (int c = int(names.size()); c < data.columns; ++c) names.push_back("x" + std::to_string(c));

@@ -35,6 +35,14 @@ std::vector<LatentUnit> ranked_units(const Encoded&);
 /// E[x | z] of latents [rows,D], told `given`, as Model::mean.
 std::vector<float> decoded_mean(const Model&, const std::vector<float>& z,
                                 const std::vector<float>& given);
+/// The same of latents as somebody gave them, told what --condition says.
+/// Errors: other columns than the model has units; NaN.
+std::vector<float> decoded_mean(const Model&, const Dataset& latents, const std::string& condition);
+
+/// What --mode makes of the decoder's parameters: mean (expected data), sample (drawn data), params
+/// (as they are).  Errors: another word.
+std::vector<float> in_mode(const std::string& mode, const Model&, const std::vector<Real>& theta,
+                           std::uint64_t seed);
 
 /// The names of the columns, x0, x1, … where they have none.
 std::vector<std::string> feature_names(const Dataset&);

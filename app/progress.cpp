@@ -36,10 +36,11 @@ std::string duration(double seconds) {
   return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
 }
 
-ProgressLine::ProgressLine(int epochs, long rows, bool variational, std::string bound)
+ProgressLine::ProgressLine(int epochs, long rows, bool variational, std::string bound, bool quiet)
     : epochs_(epochs),
       rows_(rows),
       variational_(variational),
+      quiet_(quiet),
       terminal_(isatty(STDERR_FILENO) == 1),
       bound_(std::move(bound)) {}
 
@@ -67,7 +68,7 @@ void ProgressLine::rewrite(int epoch, long position, const std::string& figures)
 }
 
 void ProgressLine::within(int epoch, const Means& now, long seen, double seconds) {
-  if (!terminal_ || seconds <= 0 || seen <= 0) return;
+  if (quiet_ || !terminal_ || seconds <= 0 || seen <= 0) return;
   const double rate = double(seen) / seconds;
   const double left = double(epochs_ - epoch) * double(rows_) + double(rows_ - now.count);
   rewrite(
@@ -77,6 +78,7 @@ void ProgressLine::within(int epoch, const Means& now, long seen, double seconds
 
 void ProgressLine::after(int epoch, const Means& m, const std::optional<Means>& valid,
                          double data_per_second) {
+  if (quiet_) return;
   const std::string name = variational_ ? "ELBO" : "log-likelihood";
   const std::string held_out = valid ? fmt::format("  valid {} {:.5g}", name, valid->elbo) : "";
   const std::string rate = short_count(data_per_second);

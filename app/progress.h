@@ -7,11 +7,12 @@
 namespace elbo {
 
 /// What a training says on standard error: on a terminal one line that is written anew; elsewhere
-/// one line an epoch.
+/// one line an epoch; nothing where it is to be quiet.
 class ProgressLine {
  public:
   /// bound: what a bound other than the ELBO is called.
-  ProgressLine(int epochs, long rows, bool variational, std::string bound = "IWAE");
+  ProgressLine(int epochs, long rows, bool variational, std::string bound = "IWAE",
+               bool quiet = false);
 
   /// In epoch `epoch` (from 1), after `seconds` that went into `seen` data.
   void within(int epoch, const Means&, long seen, double seconds);
@@ -25,7 +26,7 @@ class ProgressLine {
 
   int epochs_;
   long rows_;
-  bool variational_, terminal_, open_ = false;
+  bool variational_, quiet_, terminal_, open_ = false;
   std::string bound_;
 };
 

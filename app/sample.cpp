@@ -124,14 +124,8 @@ int run(const SampleCommand& given) {
   const StoredModel stored = folder.stored_model();
   if (png) require_output(c.out, stored.image_height > 0);
   const Model model = folder.load_model(device);
-  require(c.mode != "params" || !model.config().two_domains(),
-          "--mode params: two domains have parameters of their own each");
   const Latents latents = latents_of(c, folder, model);
-  const std::vector<Real> theta = decode(model, latents.z, latents.given);
-  std::vector<float> x;
-  if (c.mode == "mean") x = model.mean(theta);
-  if (c.mode == "sample") x = model.draw(theta, c.seed);
-  if (c.mode == "params") x.assign(theta.begin(), theta.end());
+  std::vector<float> x = in_mode(c.mode, model, decode(model, latents.z, latents.given), c.seed);
   const long rows = long(latents.z.size()) / model.config().latent;
   if (png) {
     const double side = c.near.empty() ? std::sqrt(double(rows)) : double(c.count);

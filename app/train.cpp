@@ -39,8 +39,10 @@ double seconds_since(Clock::time_point start) {
 class Training {
  public:
   Training(const TrainCommand& c, const Device& device, TrainingData data,
-           std::optional<std::size_t> memory)
+           std::optional<std::size_t> memory, const TrainingHost& host)
       : command_(c),
+        host_(host),
+        log_(host.quiet ? nullptr : std::cerr.rdbuf()),
         folder_(c.out),
         data_(std::move(data)),
         data_hash_(data_.train.hash()),
@@ -51,7 +53,7 @@ class Training {
         metrics_(folder_),
         stopping_(c.beta_warmup, c.patience),
         progress_(c.epochs, data_.train.rows, model_.variational(),
-                  config_.two_domains() ? "bound" : "IWAE") {
+                  config_.two_domains() ? "bound" : "IWAE", host.quiet) {
     require_no_empty_column(data_.train);
     model_.check_data(data_.train);
     if (data_.valid) {
@@ -82,7 +84,7 @@ class Training {
     require(stored.epochs_done <= std::uint32_t(command_.epochs), folder_.folder().string(),
             ": has ", stored.epochs_done, " epochs already, --epochs is ", command_.epochs);
     remark_ = batches_.device().backend().choose(stored.choices);
-    if (!remark_.empty()) std::cerr << "elbo: " << remark_ << '\n';
+    if (!remark_.empty()) log_ << "elbo: " << remark_ << '\n';
     go_back_to(stored, file);
   }
 
@@ -117,14 +119,14 @@ class Training {
         const bool kept = whole && command_.checkpoint_every > 0 &&
                           trainer_->epochs_done() % unsigned(command_.checkpoint_every) == 0;
         // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
-        if (over() || kept || interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_)
+        if (over() || kept || host_.interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_)
           save();
         if (kept) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
       } catch (const NotFinite& error) {
         progress_.end();
         explain(error);
       }
-      if (!over() && interrupted()) return progress_.end(), false;
+      if (!over() && host_.interrupted()) return progress_.end(), false;
     }
     progress_.end();
     return true;
@@ -257,12 +259,12 @@ class Training {
     const std::uint64_t end = trainer_->steps() + 1;
     const Checkpoint stored = folder_.load_checkpoint();
     const auto go_back = [&] { go_back_to(stored, RunDirectory::checkpoint); };
-    std::cerr << "elbo: " << error.what() << "; looking for the first such number from step "
-              << stored.steps << " on\n";
+    log_ << "elbo: " << error.what() << "; looking for the first such number from step "
+         << stored.steps << " on\n";
     go_back();
     std::optional<NonFinite> found;
     while (!found && trainer_->steps() < end) {
-      if (interrupted()) fail(error.what());
+      if (host_.interrupted()) fail(error.what());
       found = trainer_->watched_step();
     }
     if (!found) fail(error.what());
@@ -276,8 +278,8 @@ class Training {
       go_back_to(slower, RunDirectory::checkpoint);
       metrics_.rewrite(state_.history);
       save();
-      std::cerr << "elbo: " << what << "; back to step " << stored.steps
-                << " with half the learning rate\n";
+      log_ << "elbo: " << what << "; back to step " << stored.steps
+           << " with half the learning rate\n";
       return;
     }
     go_back();
@@ -437,12 +439,12 @@ class Training {
     constexpr double most_without_checkpoint = 300;
     const Means means = trainer_->epoch([&](const Means& now) {
       progress_.within(int(before) + 1, now, now.count - done_before, seconds_since(start));
-      return !interrupted() && seconds_since(saved_at_) < most_without_checkpoint;
+      return !host_.interrupted() && seconds_since(saved_at_) < most_without_checkpoint;
     });
     const double here = seconds_since(start);
     state_.seconds = seconds_before + here;
     if (trainer_->epochs_done() == before) {
-      if (interrupted()) return false;
+      if (host_.interrupted()) return false;
       save();
       return epoch();
     }
@@ -463,6 +465,8 @@ class Training {
   }
 
   TrainCommand command_;
+  TrainingHost host_;
+  std::ostream log_;
   RunDirectory folder_;
   TrainingData data_;
   std::string data_hash_;  // of the data before they are prepared
@@ -483,8 +487,12 @@ class Training {
 
 }  // namespace
 
-int run(const TrainCommand& c) {
-  watch_for_interrupts();
+int run(const TrainCommand& c, const TrainingHost& given) {
+  TrainingHost host = given;
+  const bool signals = !host.interrupted;
+  if (signals) host.interrupted = interrupted, watch_for_interrupts();
+  std::ostream out(host.quiet ? nullptr : std::cout.rdbuf());
+  std::ostream log(host.quiet ? nullptr : std::cerr.rdbuf());
   const RunDirectory folder(c.out);
   if (!c.resume && !c.force) folder.require_empty();
   std::optional<std::size_t> memory = data_memory(c);
@@ -494,28 +502,28 @@ int run(const TrainCommand& c) {
     // An epoch goes on in the order that it began with, whatever is free now.
     if (!memory) memory = streamed.value_or(std::numeric_limits<std::size_t>::max());
   }
-  Training training(c, device_named(c.device, c), read_training_data(c), memory);
-  std::cout << training.missing() << std::flush;
+  Training training(c, device_named(c.device, c), read_training_data(c, host), memory, host);
+  out << training.missing() << std::flush;
   if (c.resume) {
     training.resume();
     if (training.finished()) {
-      std::cout << training.summary() << "\nThis run is finished; a larger "
-                << (training.stopped() ? "--patience" : "--epochs") << " goes on.\n";
+      out << training.summary() << "\nThis run is finished; a larger "
+          << (training.stopped() ? "--patience" : "--epochs") << " goes on.\n";
       return 0;
     }
-    catch_interrupts();
+    if (signals) catch_interrupts();
     training.go_on();
   } else {
-    catch_interrupts();  // from here on there is something to lose
+    if (signals) catch_interrupts();  // from here on there is something to lose
     training.begin();
   }
   if (!training.train()) {
-    std::cerr << "elbo: interrupted; to go on: elbo train --resume --out " << c.out << '\n';
-    return 128 + interrupted();
+    log << "elbo: interrupted; to go on: elbo train --resume --out " << c.out << '\n';
+    return 128 + host.interrupted();
   }
   training.finish();
-  std::cout << training.summary() << '\n';
-  if (const int signal = interrupted()) return 128 + signal;
+  out << training.summary() << '\n';
+  if (const int signal = host.interrupted()) return 128 + signal;
   return 0;
 }
 

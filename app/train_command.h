@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -71,6 +72,16 @@ std::optional<Corruption> corruption_of(const std::string&);
 /// A word for that, or none.
 CLI::Validator corruption_or_none();
 
-int run(const TrainCommand&);
+/// What a program that trains gives in place of what the executable has.
+struct TrainingHost {
+  std::function<Dataset(const std::string&)> read = read_dataset;  // what the command names
+  /// The signal that is to stop the training, or 0; asked a few times a second.  Nothing: Ctrl-C
+  /// and SIGTERM are watched for.
+  std::function<int()> interrupted = {};
+  bool quiet = false;  // nothing goes to standard output and error
+};
+
+/// 0, or 128 and the signal that stopped it.
+int run(const TrainCommand&, const TrainingHost& = {});
 
 }  // namespace elbo

@@ -17,22 +17,23 @@ std::optional<double> held_out_fraction(const TrainCommand& c) {
   return fraction;
 }
 
-Domains read_domains(const ModelConfig& config, const std::string& data, const std::string& with) {
-  Dataset first = read_dataset(data);
+Domains read_domains(const ModelConfig& config, const std::string& data, const std::string& with,
+                     const TrainingHost& host) {
+  Dataset first = host.read(data);
   if (takes_levels(config)) first.scale = 1;
   if (with.empty()) return {std::move(first)};
-  Dataset second = read_dataset(with);
+  Dataset second = host.read(with);
   if (takes_levels(second_domain(config))) second.scale = 1;
   const int columns = second.columns;
   return {side_by_side(first, std::move(second)), columns};
 }
 
-TrainingData read_training_data(const TrainCommand& c) {
-  auto [data, with_columns] = read_domains(c.model, c.data, c.with);
+TrainingData read_training_data(const TrainCommand& c, const TrainingHost& host) {
+  auto [data, with_columns] = read_domains(c.model, c.data, c.with, host);
   if (c.valid.empty()) return {std::move(data), {}, with_columns};
   const auto fraction = held_out_fraction(c);
   if (!fraction)
-    return {std::move(data), read_domains(c.model, c.valid, c.with_valid).data, with_columns};
+    return {std::move(data), read_domains(c.model, c.valid, c.with_valid, host).data, with_columns};
   Split parts = split(data, *fraction, c.seed);
   return {std::move(parts.train), std::move(parts.valid), with_columns};
 }

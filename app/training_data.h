@@ -17,13 +17,14 @@ struct Domains {
   Dataset data;
   int with_columns = 0;
 };
-Domains read_domains(const ModelConfig&, const std::string& data, const std::string& with);
+Domains read_domains(const ModelConfig&, const std::string& data, const std::string& with,
+                     const TrainingHost& = {});
 
 /// The fraction of DATA that --valid holds out; nothing where it names data, or is not given.
 std::optional<double> held_out_fraction(const TrainCommand&);
 
 /// What a training trains on and what it validates on: parts of DATA, or data of their own.
-TrainingData read_training_data(const TrainCommand&);
+TrainingData read_training_data(const TrainCommand&, const TrainingHost& = {});
 
 /// e to the mean log of the data's totals over so many columns: the size of a datum like these.
 /// Rows in which all of that is missing have none.

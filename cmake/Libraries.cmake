@@ -10,7 +10,7 @@ find_package(PkgConfig REQUIRED)
 # Its CMake package wants its tools too.
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET GLOBAL libzip)
 include(Hdf5)
-if(ELBO_APP OR ELBO_TESTS)
+if(ELBO_APP OR ELBO_TESTS OR ELBO_PYTHON)
   find_package(fmt REQUIRED)
   find_package(CLI11 2.1 REQUIRED)
   find_package(tomlplusplus 3.3 QUIET)

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -123,6 +124,67 @@ void unpack(Dataset& data, long bits) {
   data.columns = int(bits);
 }
 
+/// What type and shape make of an array, whose values are still to come.
+struct Layout {
+  Dataset data;  // without its columns
+  long columns = 0;
+  std::optional<std::size_t> bytes;  // nothing: more than can be counted
+  std::string product;               // the same as it is worked out
+};
+
+Layout layout_of(const std::string& source, const NpyShape& array) {
+  const std::string& dtype = array.type;
+  const bool byte = dtype == "|u1" || dtype == "|b1";
+  const bool four = dtype == "<f4" || dtype == "<i4", eight = dtype == "<f8" || dtype == "<i8";
+  require(byte || four || eight, source, ": dtype ", quoted(dtype, '\''),
+          " is not supported, expected one of <f4 <f8 |u1 (or <i4 <i8 |b1)");
+
+  const std::vector<long>& shape = array.extents;
+  const bool images = shape.size() == 3;
+  require(images || shape.size() == 2, source, ": is ", shape.size(),
+          "-D, expected 2-D [rows, columns] or 3-D [images, height, width]");
+  Layout layout;
+  long size = byte ? 1 : four ? 4 : 8;
+  bool fits = true;
+  for (const long extent : shape) {
+    require(extent > 0, source, ": a dimension of its shape is 0, expected data");
+    fits = fits && !__builtin_mul_overflow(size, extent, &size);
+    layout.product += std::to_string(extent) + " x ";
+  }
+  layout.product += dtype;
+  if (fits) layout.product += " = " + std::to_string(size), layout.bytes = std::size_t(size);
+  layout.columns = images && fits ? shape[1] * shape[2] : shape[1];
+
+  layout.data.source = source;
+  layout.data.type = byte ? Dataset::Type::u8 : Dataset::Type::f32;
+  layout.data.rows = shape[0];
+  if (images) layout.data.image_height = int(shape[1]), layout.data.image_width = int(shape[2]);
+  return layout;
+}
+
+Dataset of_columns(const Layout& layout) {
+  Dataset data = layout.data;
+  require(layout.columns <= std::numeric_limits<int>::max(), data.source, ": ", layout.columns,
+          " columns, at most 2^31 - 1 are handled");
+  data.columns = int(layout.columns);
+  return data;
+}
+
+void take_bytes(Dataset& data, Bytes bytes) {
+  data.bytes = std::move(bytes);
+  if (data.image_height > 0) data.scale = image_scale(data.bytes);
+}
+
+void take_numbers(Dataset& data, const std::string& dtype, const std::uint8_t* from) {
+  const auto read = [&]<class Stored>(Stored) {
+    data.floats = to_floats<Stored>(data.source, from, data.rows, data.columns);
+  };
+  if (dtype == "<f4") read(float());
+  else if (dtype == "<f8") read(double());
+  else if (dtype == "<i4") read(std::int32_t());
+  else read(std::int64_t());
+}
+
 }  // namespace
 
 Dataset read_npy(const std::string& path) { return parse_npy(path, read_file(path)); }
@@ -166,59 +228,28 @@ std::vector<int> parse_npy_labels(const std::string& source, const Bytes& conten
 Dataset parse_npy(const std::string& source, Bytes content, const Options& options) {
   options.require_known({"bits"});
   const Header header = parse_header(source, content);
-  const std::string& dtype = header.dtype;
-  const bool byte = dtype == "|u1" || dtype == "|b1";
-  const bool four = dtype == "<f4" || dtype == "<i4", eight = dtype == "<f8" || dtype == "<i8";
-  require(byte || four || eight, source, ": dtype ", quoted(dtype, '\''),
-          " is not supported, expected one of <f4 <f8 |u1 (or <i4 <i8 |b1)");
-
-  const bool images = header.shape.size() == 3;
-  require(images || header.shape.size() == 2, source, ": is ", header.shape.size(),
-          "-D, expected 2-D [rows, columns] or 3-D [images, height, width]");
-  std::string product;
-  long size = byte ? 1 : four ? 4 : 8;
-  bool fits = true;
-  for (const long extent : header.shape) {
-    require(extent > 0, source, ": a dimension of its shape is 0, expected data");
-    fits = fits && !__builtin_mul_overflow(size, extent, &size);
-    product += std::to_string(extent) + " x ";
-  }
-  product += dtype;
-  if (fits) product += " = " + std::to_string(size);
+  const Layout layout = layout_of(source, {header.dtype, header.shape});
   const std::size_t found = content.size() - header.size;
-  require(fits && found >= std::size_t(size), source, ": truncated: header says ", product,
+  require(layout.bytes && found >= *layout.bytes, source, ": truncated: header says ",
+          layout.product, " bytes, file has ", found);
+  require(found == *layout.bytes, source, ": too long: header says ", layout.product,
           " bytes, file has ", found);
-  require(found == std::size_t(size), source, ": too long: header says ", product,
-          " bytes, file has ", found);
-  const long rows = header.shape[0],
-             columns = images ? header.shape[1] * header.shape[2] : header.shape[1];
-  require(columns <= std::numeric_limits<int>::max(), source, ": ", columns,
-          " columns, at most 2^31 - 1 are handled");
-
-  Dataset data;
-  data.source = source;
-  data.type = byte ? Dataset::Type::u8 : Dataset::Type::f32;
-  data.rows = rows;
-  data.columns = int(columns);
-  if (images) {
-    data.image_height = int(header.shape[1]);
-    data.image_width = int(header.shape[2]);
-  }
-  const std::uint8_t* numbers = content.data() + header.size;
-  if (byte) {
+  Dataset data = of_columns(layout);
+  if (data.type == Dataset::Type::u8) {
     content.erase(content.begin(), content.begin() + std::ptrdiff_t(header.size));
-    data.bytes = std::move(content);
-    if (images) data.scale = image_scale(data.bytes);
-  } else if (dtype == "<f4") {
-    data.floats = to_floats<float>(source, numbers, rows, columns);
-  } else if (dtype == "<f8") {
-    data.floats = to_floats<double>(source, numbers, rows, columns);
-  } else if (dtype == "<i4") {
-    data.floats = to_floats<std::int32_t>(source, numbers, rows, columns);
+    take_bytes(data, std::move(content));
   } else {
-    data.floats = to_floats<std::int64_t>(source, numbers, rows, columns);
+    take_numbers(data, header.dtype, content.data() + header.size);
   }
   if (const long bits = options.whole("bits", 1, 0)) unpack(data, bits);
+  return data;
+}
+
+Dataset parse_array(const std::string& source, const NpyShape& array, const std::uint8_t* numbers) {
+  const Layout layout = layout_of(source, array);
+  Dataset data = of_columns(layout);
+  if (data.type == Dataset::Type::u8) take_bytes(data, {numbers, numbers + layout.bytes.value()});
+  else take_numbers(data, array.type, numbers);
   return data;
 }
 

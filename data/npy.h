@@ -30,6 +30,10 @@ struct NpyShape {
 /// Errors: as above, of the header.
 NpyShape npy_shape(const std::string& source, const Bytes& content);
 
+/// The same of an array in memory: its numbers in C order.  Errors: as above, of type, shape and
+/// numbers.
+Dataset parse_array(const std::string& source, const NpyShape&, const std::uint8_t* numbers);
+
 /// A 1-D array of whole numbers (i1 to i8, u1 to u4, b1).
 /// Errors: as above; another type or shape, numbers beyond 32 bits.
 std::vector<int> parse_npy_labels(const std::string& source, const Bytes& content);
