@@ -11,6 +11,7 @@
 #include <csignal>
 #include <limits>
 #include <mutex>
+#include <type_traits>
 
 #include "app/latents.h"
 #include "app/pictures.h"
@@ -208,7 +209,7 @@ class Trained {
   }
 
   template <class F>
-  auto work(F f) {
+  std::invoke_result_t<F> work(F f) {
     const nb::gil_scoped_release free;
     const std::lock_guard one(calls_);
     return f();
