@@ -121,6 +121,24 @@ void Skeletons::objective(const Objective& op) const {
   op.loss(0, 0) = Real(loss);
 }
 
+void Skeletons::map(int rows, int columns, const SampleManyGradientBody& shared) const {
+  each(rows, 1, [&](int b) {
+    const SampleManyGradientBody body = shared;
+    Real* const sums = scratch(2 * std::size_t(columns));
+    std::fill_n(sums, 2 * columns, Real(0));
+    const auto add = [&](const auto& row) {
+#pragma GCC ivdep
+      for (int unit = 0; unit < columns; ++unit) {
+        const Vec<2> part = row(unit);
+        sums[2 * unit] += part[0], sums[2 * unit + 1] += part[1];
+      }
+    };
+    if (body.op.doubly) body.each<true>(b, add);
+    else body.each<false>(b, add);
+    std::copy_n(sums, 2 * columns, body.op.out.row(b));
+  });
+}
+
 void Skeletons::importance_bound(const ImportanceBound& op) const {
   each(op.data(), map_rows_per_task, [&](int b) {
     const int first = b * op.samples, end = first + op.samples;

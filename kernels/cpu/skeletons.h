@@ -202,6 +202,9 @@ struct Skeletons {
     });
   }
 
+  /// Units, not samples, in the inner loop: it vectorises.
+  void map(int rows, int columns, const SampleManyGradientBody&) const;
+
   template <class Body>
   void map_rows(Matrix in, Body body) const {
     ThreadPool::shared().run(divide_up(in.rows, map_rows_per_task), [&](int task) {

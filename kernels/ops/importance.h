@@ -65,22 +65,50 @@ struct SampleManyGradient {
 
 struct SampleManyGradientBody {
   SampleManyGradient op;
-  HD void operator()(int b, int unit) const {
-    const int first = b * op.noise.samples, end = first + op.noise.samples;
-    const Real mean = op.q(b, 2 * unit), sigma = elbo::exp(op.q(b, 2 * unit + 1) / 2);
-    Real total = 0;
-    if (op.doubly)
-      for (int r = first; r < end; ++r) total += op.upstream(r, 0);
-    Real dm = 0, ds = 0;
-    for (int r = first; r < end; ++r) {
-      const Real e = op.noise.normal(r, unit), z = mean + sigma * e;
-      const Real w = op.upstream.present() ? op.upstream(r, 0) : Real(0);
-      Real g = op.dz.present() ? op.dz(r, unit) : Real(0);
-      if (op.doubly) g = total == 0 ? Real(0) : w / total * (g + w * (e / sigma - z));
-      else g -= w * z, ds += w / 2;
-      dm += g, ds += g * sigma * e / 2;
+
+  /// What a sample adds to dμ and ds of its datum.
+  template <bool doubly>
+  struct Row {
+    const SampleManyGradient& op;
+    int r, datum;
+    Real weight, share;  // of the sample; and that over its datum's total
+    Noise::Row noise;
+    HD Vec<2> operator()(int unit) const {
+      const Real sigma = elbo::exp(op.q(datum, 2 * unit + 1) / 2);
+      const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+      const Real z = op.q(datum, 2 * unit) + sigma * e;
+      const Real dz = op.dz.present() ? op.dz(r, unit) : Real(0);
+      if constexpr (doubly) {
+        const Real g = share * (dz + weight * (e / sigma - z));
+        return {g, g * sigma * e / 2};
+      } else {
+        const Real g = dz - weight * z;
+        return {g, (g * sigma * e + weight) / 2};
+      }
     }
-    op.out(b, 2 * unit) = dm, op.out(b, 2 * unit + 1) = ds;
+  };
+  HD Real weight(int r) const { return op.upstream.present() ? op.upstream(r, 0) : Real(0); }
+  /// Calls use(row) with each sample of a datum.
+  template <bool doubly, class F>
+  HD void each(int b, F&& use) const {
+    const int first = b * op.noise.samples, end = first + op.noise.samples;
+    Real total = 0;
+    if constexpr (doubly)
+      for (int r = first; r < end; ++r) total += weight(r);
+    for (int r = first; r < end; ++r) {
+      const Real share = total == 0 ? Real(0) : weight(r) / total;
+      use(Row<doubly>{op, r, b, weight(r), share, op.noise.row(r)});
+    }
+  }
+  HD void operator()(int b, int unit) const {
+    Vec<2> sums{};
+    const auto add = [&](const auto& row) {
+      const Vec<2> part = row(unit);
+      sums[0] += part[0], sums[1] += part[1];
+    };
+    if (op.doubly) each<true>(b, add);
+    else each<false>(b, add);
+    op.out(b, 2 * unit) = sums[0], op.out(b, 2 * unit + 1) = sums[1];
   }
 };
 
