@@ -28,6 +28,7 @@ struct BenchCommand {
   std::string device = "auto", precision = "auto", plan = "fused", tier = "graph";
   int repeats = 0, steps = 0, batch = 0;  // 0: chosen
   long cells = 1000000;
+  bool profile = false;
   std::string json, note;
 };
 
@@ -42,6 +43,8 @@ struct Timed {
   std::vector<std::string> operations;
   long launches = 0;
   Cost cost;
+  std::vector<double> profile;  // seconds of each operation, where it was asked for
+  std::vector<Cost> costs;
 };
 
 double seconds_of(const Device& device, const std::function<void()>& body) {
@@ -68,6 +71,7 @@ void describe(Timed& timed, const Program& program, std::optional<long> launches
   std::istringstream plan(program.describe());
   for (std::string line; std::getline(plan, line);) timed.operations.push_back(line);
   timed.cost = cost(program);
+  for (const Operation& operation : program.operations) timed.costs.push_back(cost(operation));
   timed.launches = launches                   ? *launches / steps
                    : tier == Tier::persistent ? 1
                                               : long(timed.operations.size());
@@ -90,6 +94,7 @@ Timed time_steps(const Case& which, const Device& device, const BenchCommand& c)
     timed.seconds.push_back(seconds_of(device, [&] { training.run(timed.steps_each); }) /
                             timed.steps_each);
   timed.loss = training.loss();
+  if (c.profile) timed.profile = training.profile(std::max(7, timed.steps_each));
   describe(timed, training.program(), counted, 1, options.tier);
   return timed;
 }
@@ -162,6 +167,11 @@ Json json_of(const Case& which, const Timed& timed, const Device& device, const 
             {"ceilings", {{"flops", most.flops}, {"bandwidth", most.bandwidth}, {"how", most.how}}},
             {"floor_us", floor * 1e6},
             {"share_of_floor", floor / middle}};
+  for (std::size_t i = 0; i < timed.profile.size(); ++i)
+    json["profile"].push_back({{"operation", timed.operations[i]},
+                               {"median_us", timed.profile[i] * 1e6},
+                               {"flops", timed.costs[i].flops},
+                               {"bytes", timed.costs[i].bytes}});
   if (which.epoch) {
     json["epoch_seconds"] = middle * timed.steps_each;
     json["data_per_second"] = double(timed.rows) / (middle * timed.steps_each);
@@ -181,6 +191,14 @@ void print(const Json& json) {
   if (json.contains("epoch_seconds"))
     std::cout << fmt::format("        an epoch of {} data in {:.3f} s\n",
                              json.at("rows").get<long>(), number("epoch_seconds"));
+  if (json.contains("profile"))
+    for (const Json& part : json.at("profile")) {
+      const double us = part.at("median_us").get<double>();
+      std::cout << fmt::format("{:10.1f} us {:7.1f} GFLOP/s {:7.1f} GB/s  {}\n", us,
+                               part.at("flops").get<double>() / us / 1e3,
+                               part.at("bytes").get<double>() / us / 1e3,
+                               part.at("operation").get<std::string>());
+    }
   std::cout << std::flush;
 }
 
@@ -276,6 +294,8 @@ void add_bench(CLI::App& app, Run& chosen) {
       ->check(whole_from<int>(0));
   add("--batch", c->batch, "data a step; 0: the case's own")->check(whole_from<int>(0));
   add("--cells", c->cells, "data of case 9")->check(whole_from<long>(1));
+  on->add_flag("--profile", c->profile,
+               "also how long each operation of a step takes; not of case 9");
   on->add_option("--json", c->json, "file for the result, written anew after every case");
   on->add_option("--note", c->note, "a text that the result carries: what else the machine did");
   std::ostringstream help;

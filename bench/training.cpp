@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bench/measurement.h"
 #include "bench/synthetic.h"
 
 namespace elbo {
@@ -43,11 +44,28 @@ Training::Training(const Device& device, const Case& which, Options options)
 void Training::rewind() { batches_->progress().write({taken_, 0, 0}); }
 
 void Training::run(int steps) {
+  each_pass(steps, [&](int now) { (*step_)(now); });
+}
+
+std::vector<double> Training::profile(int steps) {
+  std::vector<std::vector<double>> times(program().operations.size());
+  each_pass(steps, [&](int now) {
+    for (int i = 0; i < now; ++i) {
+      const std::vector<double> seconds = program().run_timed();
+      for (std::size_t o = 0; o < seconds.size(); ++o) times[o].push_back(seconds[o]);
+    }
+  });
+  std::vector<double> medians;
+  for (const std::vector<double>& seconds : times) medians.push_back(median(seconds));
+  return medians;
+}
+
+void Training::each_pass(int steps, const std::function<void(int)>& some) {
   const std::uint64_t per_pass = std::uint64_t(batches_->rows() / batch_);
   while (steps > 0) {
     const int now =
         int(std::min<std::uint64_t>(std::uint64_t(steps), per_pass - taken_ % per_pass));
-    (*step_)(now);
+    some(now);
     taken_ += std::uint64_t(now), steps -= now;
     if (taken_ % per_pass == 0) rewind();
   }

@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "bench/cases.h"
 
@@ -21,6 +23,8 @@ class Training {
 
   /// Runs so many steps, beginning again at the first datum after the last.
   void run(int steps);
+  /// So many steps, operation by operation: the seconds of each one's median.
+  std::vector<double> profile(int steps);
   /// Puts the place in the data back to the first.
   void rewind();
   /// The mean loss, in nats per datum, of the steps since this was last asked.
@@ -30,6 +34,9 @@ class Training {
   long parameters() const { return trained_numbers(*model_); }
 
  private:
+  /// The steps to the last datum, at most so many; and then the first again.
+  void each_pass(int steps, const std::function<void(int)>& some);
+
   int batch_, samples_;
   std::uint64_t taken_ = 0;
   std::unique_ptr<Batches> batches_;

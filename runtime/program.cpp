@@ -1,5 +1,6 @@
 #include "runtime/program.h"
 
+#include <chrono>
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -58,6 +59,20 @@ void Program::run() const {
   const Ops& ops = device_.backend().ops();
   for (const Operation& operation : operations)
     std::visit([&](const auto& o) { ops.run(o); }, operation);
+}
+
+std::vector<double> Program::run_timed() const {
+  using Clock = std::chrono::steady_clock;
+  Backend& backend = device_.backend();
+  std::vector<double> seconds;
+  backend.wait();
+  for (const Operation& operation : operations) {
+    const auto start = Clock::now();
+    std::visit([&](const auto& o) { backend.ops().run(o); }, operation);
+    backend.wait();
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return seconds;
 }
 
 namespace {

@@ -36,6 +36,8 @@ class Program {
   /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
   void plan(Plan);
   void run() const;
+  /// run(), one operation after the other: the seconds that each took.
+  std::vector<double> run_timed() const;
 
   /// A number that is not finite, where an operation left it.
   struct NonFinite {
