@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 
 #include "app/commands.h"
 #include "app/config_file.h"
@@ -14,6 +15,7 @@
 #include "app/latents.h"
 #include "app/metrics.h"
 #include "app/pictures.h"
+#include "app/processes.h"
 #include "app/progress.h"
 #include "app/report.h"
 #include "app/train_command.h"
@@ -54,6 +56,14 @@ class Training {
         stopping_(c.beta_warmup, c.patience),
         progress_(c.epochs, data_.train.rows, model_.variational(),
                   config_.two_domains() ? "bound" : "IWAE", host.quiet) {
+    options_.group = host.group;
+    if (host.group) {
+      require(c.recover == 0,
+              "--recover looks for a step's first number that is not finite, which "
+              "takes one process");
+      require(host.group->of_first(data_hash_) == data_hash_, data_.train.source, ": process ",
+              host.group->rank(), " reads other data than process 0");
+    }
     require_no_empty_column(data_.train);
     model_.check_data(data_.train);
     if (data_.valid) {
@@ -67,6 +77,7 @@ class Training {
   }
 
   void begin() {
+    if (!writes_) return;
     folder_.clear();
     write_configs();
     metrics_.rewrite({});
@@ -98,9 +109,23 @@ class Training {
     return state_.history.size() == std::size_t(command_.epochs) || stopping_.over();
   }
   bool stopped() const { return stopping_.over(); }
-  bool finished() const { return over() && folder_.has(RunDirectory::report); }
+  bool finished() const {
+    const bool here = over() && folder_.has(RunDirectory::report);
+    return host_.group ? !host_.group->of_first(here ? "finished" : "").empty() : here;
+  }
+
+  /// The signal that came, to whichever process, or 0.
+  int interrupted() const {
+    const int here = host_.interrupted();
+    if (!host_.group) return here;
+    std::vector<double> signals(std::size_t(host_.group->size()));
+    signals[std::size_t(host_.group->rank())] = here;
+    host_.group->sum(signals.data(), signals.size());
+    return int(std::ranges::max(signals));
+  }
 
   void go_on() {
+    if (!writes_) return;
     // The report is written last: a run that has one is finished.
     std::filesystem::remove(folder_.path(RunDirectory::report));
     write_configs();
@@ -110,29 +135,32 @@ class Training {
   /// Trains to the last epoch; false if a signal came before.
   bool train() {
     while (!over()) {
+      int signal = 0;
       try {
         const bool whole = epoch();
         if (whole) {
           state_.history.push_back(line_);
-          metrics_.append(line_);
+          if (writes_) metrics_.append(line_);
         }
         const bool kept = whole && command_.checkpoint_every > 0 &&
                           trainer_->epochs_done() % unsigned(command_.checkpoint_every) == 0;
+        signal = interrupted();
         // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
-        if (over() || kept || host_.interrupted() || seconds_since(saved_at_) >= 9 * save_seconds_)
-          save();
-        if (kept) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
+        if (over() || kept || signal || seconds_since(saved_at_) >= 9 * save_seconds_) save();
+        if (kept && writes_) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
       } catch (const NotFinite& error) {
         progress_.end();
         explain(error);
+        signal = interrupted();
       }
-      if (!over() && host_.interrupted()) return progress_.end(), false;
+      if (!over() && signal) return progress_.end(), false;
     }
     progress_.end();
     return true;
   }
 
   void finish() {
+    if (!writes_) return;
     if (command_.best) {
       SafeTensors best;
       best.arrays = state_.best;
@@ -164,6 +192,7 @@ class Training {
         .labels = shown.labels,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
         .device = batches_.device().backend().description() +
+                  (host_.group ? fmt::format(", {} processes", host_.group->size()) : "") +
                   (remark_.empty() ? "" : "; after a resumption " + remark_)};
     for (const Parameter& p : model_.parameters())
       if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();
@@ -256,6 +285,8 @@ class Training {
   /// operation that left the first such number, keeps what is needed to look at it, and goes back
   /// where that is wanted.  Errors: what was found, otherwise.
   void explain(const NotFinite& error) {
+    if (host_.group)
+      fail(error.what(), "; elbo train --resume in one process finds where it comes from");
     const std::uint64_t end = trainer_->steps() + 1;
     const Checkpoint stored = folder_.load_checkpoint();
     const auto go_back = [&] { go_back_to(stored, RunDirectory::checkpoint); };
@@ -423,6 +454,7 @@ class Training {
   }
 
   void save() {
+    if (!writes_) return;
     const auto start = Clock::now();
     note_place();
     folder_.save(state_, trainer_->optimizer());
@@ -439,12 +471,13 @@ class Training {
     constexpr double most_without_checkpoint = 300;
     const Means means = trainer_->epoch([&](const Means& now) {
       progress_.within(int(before) + 1, now, now.count - done_before, seconds_since(start));
-      return !host_.interrupted() && seconds_since(saved_at_) < most_without_checkpoint;
+      return !host_.interrupted() &&
+             (!writes_ || seconds_since(saved_at_) < most_without_checkpoint);
     });
     const double here = seconds_since(start);
     state_.seconds = seconds_before + here;
     if (trainer_->epochs_done() == before) {
-      if (host_.interrupted()) return false;
+      if (interrupted()) return false;
       save();
       return epoch();
     }
@@ -459,6 +492,7 @@ class Training {
     m.data_per_second = double(data_.train.rows) / std::max(m.seconds, 1e-9);
     state_.seconds = 0;
     line_ = to_line(m, model_.variational());
+    if (host_.group) line_ = host_.group->of_first(line_);  // and decides alike
     if (judge(line_) && command_.best) state_.best = weights_of(model_.parameters());
     progress_.after(int(m.epoch), means, m.valid, m.data_per_second);
     return true;
@@ -466,6 +500,7 @@ class Training {
 
   TrainCommand command_;
   TrainingHost host_;
+  bool writes_ = !host_.group || host_.group->rank() == 0;
   std::ostream log_;
   RunDirectory folder_;
   TrainingData data_;
@@ -485,16 +520,17 @@ class Training {
   double save_seconds_ = 0;
 };
 
-}  // namespace
+Device device_for(const TrainCommand& c, const TrainingHost& host) {
+  const int devices = host.group && (c.device == "auto" || c.device == "cuda") ? cuda_devices() : 0;
+  return device_named(devices > 0 ? fmt::format("cuda:{}", host.place % devices) : c.device, c);
+}
 
-int run(const TrainCommand& c, const TrainingHost& given) {
-  TrainingHost host = given;
-  const bool signals = !host.interrupted;
-  if (signals) host.interrupted = interrupted, watch_for_interrupts();
+int train(const TrainCommand& c, const TrainingHost& host, bool signals) {
   std::ostream out(host.quiet ? nullptr : std::cout.rdbuf());
   std::ostream log(host.quiet ? nullptr : std::cerr.rdbuf());
   const RunDirectory folder(c.out);
-  if (!c.resume && !c.force) folder.require_empty();
+  const bool writes = !host.group || host.group->rank() == 0;
+  if (!c.resume && !c.force && writes) folder.require_empty();
   std::optional<std::size_t> memory = data_memory(c);
   if (c.resume) {  // says that there is none before the data are read
     const std::optional<std::size_t> streamed =
@@ -502,7 +538,7 @@ int run(const TrainCommand& c, const TrainingHost& given) {
     // An epoch goes on in the order that it began with, whatever is free now.
     if (!memory) memory = streamed.value_or(std::numeric_limits<std::size_t>::max());
   }
-  Training training(c, device_named(c.device, c), read_training_data(c, host), memory, host);
+  Training training(c, device_for(c, host), read_training_data(c, host), memory, host);
   out << training.missing() << std::flush;
   if (c.resume) {
     training.resume();
@@ -519,12 +555,36 @@ int run(const TrainCommand& c, const TrainingHost& given) {
   }
   if (!training.train()) {
     log << "elbo: interrupted; to go on: elbo train --resume --out " << c.out << '\n';
-    return 128 + host.interrupted();
+    return 128 + training.interrupted();
   }
   training.finish();
-  out << training.summary() << '\n';
-  if (const int signal = host.interrupted()) return 128 + signal;
+  out << training.summary() << std::endl;
+  if (const int signal = training.interrupted()) return 128 + signal;
   return 0;
+}
+
+}  // namespace
+
+int run(const TrainCommand& c, const TrainingHost& given) {
+  if (given.interrupted) return train(c, given, false);
+  TrainingHost host = given;
+  host.interrupted = interrupted;
+  watch_for_interrupts();
+  const std::unique_ptr<Processes> processes = started_processes();
+  if (!processes) return train(c, host, true);
+  host.group = processes.get();
+  host.place = processes->place();
+  host.quiet = processes->rank() > 0;
+  try {
+    return train(c, host, true);
+  } catch (const std::exception& error) {
+    // What all processes meet is told once: the first ends the others.
+    if (host.quiet) std::this_thread::sleep_for(std::chrono::seconds(1));
+    std::cerr << fmt::format("elbo: train: process {} of {}: {}\n", processes->rank(),
+                             processes->size(), error.what());
+    processes->end();
+    return 1;
+  }
 }
 
 void add_train(CLI::App& app, Run& chosen, const std::string& line) {

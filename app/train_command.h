@@ -78,7 +78,9 @@ struct TrainingHost {
   /// The signal that is to stop the training, or 0; asked a few times a second.  Nothing: Ctrl-C
   /// and SIGTERM are watched for.
   std::function<int()> interrupted = {};
-  bool quiet = false;  // nothing goes to standard output and error
+  bool quiet = false;      // nothing goes to standard output and error
+  Group* group = nullptr;  // processes that train together, if there are several
+  int place = 0;           // of this one among those of its machine: which GPU it takes
 };
 
 /// 0, or 128 and the signal that stopped it.

@@ -47,11 +47,12 @@ std::string NonFinite::sentence() const {
 }
 
 std::optional<NonFinite> Trainer::watched_step() {
+  require(!options_.group, "replay: of several processes each has a part of the step");
   if (position_ == batches_.rows()) end_epoch();
   begin_epoch();
   const int rows = next_rows();
   batches_.provide(position_, rows);
-  const Program& program = (rows == options_.batch ? *full_ : *last_).program();
+  const Program& program = (rows == options_.batch ? full_ : last_).step->program();
   const auto found = program.run_watched();
   std::optional<NonFinite> result;
   if (found) {
@@ -94,6 +95,7 @@ std::optional<NonFinite> Trainer::watched_step() {
 Replayed Trainer::replay(long datum, const Encoder& encode) {
   require(options_.free_bits == 0,
           "replay: free bits tie the data of a batch together; no gradient is that of one");
+  require(!options_.group, "replay: of several processes each has a part of the step");
   if (position_ == batches_.rows()) end_epoch();
   begin_epoch();
   const int rows = next_rows(), samples = options_.samples;
@@ -111,7 +113,7 @@ Replayed Trainer::replay(long datum, const Encoder& encode) {
   Terms terms;
   const auto body = [&] {
     x = batches_.next(rows);
-    const Pass with = pass(rows);
+    const Pass with = pass({0, rows, false});
     if (encode) q = encode(x, with.of_data()), z = sample_posterior(q, with.noise).z;
     terms = model_(x, with);
     Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};

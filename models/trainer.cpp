@@ -16,6 +16,8 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
       optimizer_(std::move(parameters), options.rule, options.rate, batches.progress(),
                  options.clip),
       device_sums_(batches.device(), 4),
+      all_sums_(batches.device(), 4),
+      unused_sums_(batches.device(), 4),
       weight_(batches.device(), 1),
       sums_(4) {
   require(options.batch > 0, "trainer: batch is ", options.batch, ", expected at least 1");
@@ -32,6 +34,8 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
     resume(Multiplier{.log_value = std::log(start), .value = Real(start)});
   }
   const int batch = int(std::min<long>(options.batch, batches.rows()));
+  require(!options.group || batch >= options.group->size(), "trainer: a batch of ", batch, " for ",
+          options.group ? options.group->size() : 1, " processes");
   full_ = make_step(batch);
   last_rows_ = last_batch(batches.rows(), batch);
   if (last_rows_ > 0) last_ = make_step(last_rows_);
@@ -43,23 +47,33 @@ int Trainer::last_batch(long rows, int batch) {
   return rest == 1 && rows > batch ? batch + 1 : rest;
 }
 
-Pass Trainer::pass(int rows) const {
+Trainer::Share Trainer::share(int rows) const {
+  if (!options_.group) return {0, rows, false};
+  const long rank = options_.group->rank(), size = options_.group->size();
+  const int first = int(rows * rank / size), last = int(rows * (rank + 1) / size);
+  return first < last ? Share{first, last - first, false} : Share{0, 1, true};
+}
+
+Pass Trainer::pass(const Share& share) const {
   return {.training = true,
           .noise = {.seed = options_.seed,
-                    .batch = batches_.batch(),
+                    .batch = batches_.batch(share.first),
                     .samples = options_.samples,
                     .given = {}},
           .corruption = options_.corruption,
-          .condition = batches_.condition(rows),
+          .condition = batches_.condition(share.rows, share.first),
           .kl_weight = at(options_.beta, 0)};
 }
 
-std::unique_ptr<Step> Trainer::make_step(int rows) {
-  const auto body = [&] {
-    const Tensor x = batches_.next(rows);
-    const Terms terms = model_(x, pass(rows));
-    const Scale gain{.factor = -1}, counted{.factor = 0};
-    Scale beta{.schedule = options_.beta, .state = batches_.progress().state()};
+Trainer::Planned Trainer::make_step(int rows) {
+  const Share share = this->share(rows);
+  // The objective is a mean over this process's rows, the gradients' sum one over all.
+  const Real part = Real(share.rows) / Real(rows);
+  const auto loss = [&] {
+    const Tensor x = batches_.next(share.rows, share.first);
+    const Terms terms = model_(x, pass(share));
+    const Scale gain{.factor = -part}, counted{.factor = 0};
+    Scale beta{.factor = part, .schedule = options_.beta, .state = batches_.progress().state()};
     if (options_.budget) {
       require(bool(terms.kl), "trainer: a budget needs a model with a KL term");
       beta.found = weight_.data();
@@ -73,19 +87,63 @@ std::unique_ptr<Step> Trainer::make_step(int rows) {
     if (terms.bound) weighted.push_back({terms.bound, gain});
     else if (free) weighted.push_back({free_bits(terms.kl, options_.free_bits), beta});
     terms_ = weighted.size();
-    rows_per_datum_ = terms.log_likelihood.rows() / rows;
-    backward(objective(weighted, device_sums_.data()));
+    rows_per_datum_ = terms.log_likelihood.rows() / share.rows;
+    backward(objective(weighted, (share.idle ? unused_sums_ : device_sums_).data()));
+  };
+  const auto update = [&] {
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows, ascent());
   };
-  return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier);
+  const auto planned = [&](const std::function<void()>& body) {
+    return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier);
+  };
+  if (!options_.group) return {planned([&] { loss(), update(); }), nullptr, {}, false};
+  Planned result{planned(loss), nullptr, {}, share.idle};
+  require_separable(result.step->program());
+  for (const Parameter& p : optimizer_.parameters())
+    if (p.trained && p.tensor.gradient()) result.gradients.push_back(p.tensor.gradient());
+  result.update = planned(update);
+  return result;
+}
+
+void Trainer::require_separable(const Program& program) const {
+  for (std::size_t i = 0; i < program.operations.size(); ++i) {
+    const Operation& operation = program.operations[i];
+    if (std::holds_alternative<NormaliseColumns>(operation) ||
+        std::holds_alternative<UnitKl>(operation) ||
+        std::holds_alternative<AggregatePosterior>(operation))
+      fail("trainer: `", program.describe(int(i)),
+           "` is of a whole batch, of which each of several processes has a part; train in one "
+           "process, or without batch norm and free bits");
+  }
+}
+
+/// Sums the gradients and the epoch's sums over the group.
+void Trainer::exchange(const Planned& planned) {
+  Backend& backend = batches_.device().backend();
+  const bool host = !batches_.device().name().starts_with("cuda");
+  for (const Tensor& gradient : planned.gradients) {
+    const Matrix& g = gradient.matrix();
+    const std::size_t count = std::size_t(g.rows) * std::size_t(g.stride);
+    if (!host) {
+      staged_.resize(count);
+      backend.copy_to_host(staged_.data(), g.data, count * sizeof(Real));
+    }
+    Real* const numbers = host ? g.data : staged_.data();
+    if (planned.idle) std::fill_n(numbers, count, Real(0));
+    options_.group->sum(numbers, count);
+    if (!host) backend.copy_to_device(g.data, numbers, count * sizeof(Real));
+  }
+  device_sums_.read(sums_.data(), sums_.size());
+  options_.group->sum(sums_.data(), sums_.size());
+  all_sums_.write(sums_.data(), sums_.size());
 }
 
 Ascent Trainer::ascent() const {
   if (!options_.budget) return {};
   const Real first = at(options_.rate, 0);
   return {.weight = weight_.data(),
-          .totals = device_sums_.data(),
+          .totals = (options_.group ? all_sums_ : device_sums_).data(),
           .rows_at = int(terms_),
           .samples = rows_per_datum_,
           .bounds = options_.budget->bounds,
@@ -121,7 +179,9 @@ Means Trainer::means() const {
 void Trainer::begin_epoch() {
   if (started_) return;
   batches_.shuffle(epoch_, position_, step_);
-  device_sums_.write(sums_.data(), sums_.size());
+  const bool counts = !options_.group || options_.group->rank() == 0;
+  const std::vector<double> none(sums_.size());
+  device_sums_.write((counts ? sums_ : none).data(), sums_.size());
   if (options_.budget) {
     Multiplier state = multiplier();
     state.log_likelihood = sums_[0], state.kl = sums_[1], state.rows = sums_[terms_];
@@ -149,13 +209,16 @@ void Trainer::take(long at_most) {
   const long each = next_rows(), whole = (batches_.rows() - position_ - last_rows_) / each;
   const long there = batches_.provide(position_, each) / each;
   const int steps = int(std::clamp(whole, 1L, std::min(at_most, there)));
-  (each == options_.batch ? *full_ : *last_)(steps);
+  const Planned& planned = each == options_.batch ? full_ : last_;
+  if (!options_.group) (*planned.step)(steps);
+  else
+    for (int i = 0; i < steps; ++i) (*planned.step)(), exchange(planned), (*planned.update)();
   position_ += std::uint32_t(steps * each);
   step_ += std::uint64_t(steps);
 }
 
 bool Trainer::look() {
-  device_sums_.read(sums_.data(), sums_.size());
+  if (!options_.group) device_sums_.read(sums_.data(), sums_.size());
   return std::ranges::all_of(sums_, [](double sum) { return std::isfinite(sum); });
 }
 
@@ -173,10 +236,10 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   while (position_ < batches_.rows()) {
     take(at_once);
     if (watch && position_ < batches_.rows() &&
-        Clock::now() - last_look > std::chrono::milliseconds(200)) {
+        any(Clock::now() - last_look > std::chrono::milliseconds(200))) {
       if (!look()) throw NotFinite(not_finite());
       last_look = Clock::now();
-      if (!watch(means())) return means();
+      if (any(!watch(means()))) return means();
     }
   }
   if (!look()) throw NotFinite(not_finite());

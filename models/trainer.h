@@ -2,6 +2,7 @@
 #include <functional>
 #include <optional>
 
+#include "models/group.h"
 #include "models/iwae.h"
 #include "models/model.h"
 #include "nn/batches.h"
@@ -39,6 +40,10 @@ struct TrainingOptions {
   std::uint64_t seed = 0;
   Tier tier = Tier::graph;  // how a GPU launches the steps (runtime/step.h)
   Program::Plan plan = Program::Plan::fused;
+  /// Of N processes with the same data and options, process n takes rows nB/N … (n + 1)B/N - 1 of a
+  /// batch of B, and all take the step of the summed gradients: that of one process, but for the
+  /// order of sums.  It outlives the trainer; null: there is one process.
+  Group* group = nullptr;
 };
 
 /// Means over data, in nats per datum, unweighted: elbo = log_likelihood - kl.
@@ -86,12 +91,14 @@ struct Replayed {
 ///
 /// The step is recorded and planned once a batch size: the last batch of an epoch may be smaller,
 /// or larger by a datum that would be left alone, of which a batch norm could make nothing; nothing
-/// of it passes through the host.
+/// of it passes through the host, but in a group, whose gradients do.
 class Trainer {
  public:
   using Function = std::function<Terms(const Tensor& x, const Pass&)>;
   using Encoder = std::function<Tensor(const Tensor& x, const Pass&)>;
 
+  /// Errors: options out of range; in a group a batch of fewer data than processes, or a model that
+  /// ties the data of a batch together (batch norm, free bits).
   Trainer(Function model, std::vector<Parameter>, Batches&, const TrainingOptions&);
   /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
   template <class M>
@@ -150,17 +157,33 @@ class Trainer {
   Multiplier multiplier() const;
   void resume(const Multiplier&);
 
-  /// The planned step of a full batch.
-  const Program& program() const { return full_->program(); }
+  /// The planned step of a full batch; in a group up to its gradients.
+  const Program& program() const { return full_.step->program(); }
 
  private:
-  std::unique_ptr<Step> make_step(int rows);
-  Pass pass(int rows) const;
+  /// The step of a batch size.
+  struct Planned {
+    std::unique_ptr<Step> step, update;  // all of it; in a group the gradients, and the rest
+    std::vector<Tensor> gradients;       // in a group
+    bool idle = false;                   // these are of no data
+  };
+  /// The rows of a batch that this process takes.
+  struct Share {
+    int first, rows;
+    bool idle;  // they count for nothing: there are fewer rows than processes
+  };
+  Planned make_step(int rows);
+  Share share(int rows) const;
+  void require_separable(const Program&) const;
+  void exchange(const Planned&);
+  Pass pass(const Share&) const;
   Means means() const;
   void begin_epoch();
   void end_epoch();
   /// Takes steps of one size, at most so many, and at most to the epoch's end.
   void take(long at_most);
+  /// As an epoch is watched; in a group all decide alike.
+  bool any(bool here) const { return options_.group ? options_.group->any(here) : here; }
   int next_rows() const;
   std::vector<std::uint32_t> next_data() const;
   bool look();  // reads the sums: whether they are finite
@@ -171,13 +194,16 @@ class Trainer {
   Batches& batches_;
   TrainingOptions options_;
   Optimizer optimizer_;
-  DeviceArray<double> device_sums_;
+  DeviceArray<double> device_sums_;  // of this process
+  DeviceArray<double> all_sums_;     // of the group
+  DeviceArray<double> unused_sums_;
   DeviceArray<Multiplier> weight_;  // β, where it is found
   std::vector<double> sums_;        // of each of `terms_` terms, then the rows of the first
   std::size_t terms_ = 0;
-  int rows_per_datum_ = 1;  // of the log-likelihood
-  bool bounded_ = false;    // another bound than the ELBO of the two terms is trained
-  std::unique_ptr<Step> full_, last_;
+  std::vector<Real> staged_;  // a gradient between device and group
+  int rows_per_datum_ = 1;    // of the log-likelihood
+  bool bounded_ = false;      // another bound than the ELBO of the two terms is trained
+  Planned full_, last_;
   int last_rows_ = 0;
   std::uint32_t epoch_ = 0, position_ = 0;
   std::uint64_t step_ = 0;

@@ -62,10 +62,10 @@ void Batches::in_order(std::uint32_t position) {
   progress_.write({0, 0, position});
 }
 
-Tensor Batches::condition(int rows) const {
+Tensor Batches::condition(int rows, int first) const {
   if (given_.columns == 0) return {};
   const Tensor given = Tensor::transient(device_, {rows, given_.columns});
-  Program::current(device_).add(Gather{given_, batch(), given.matrix()});
+  Program::current(device_).add(Gather{given_, batch(first), given.matrix()});
   return given;
 }
 
@@ -78,13 +78,14 @@ std::vector<std::uint32_t> Batches::data_at(long position, int rows) const {
   return data;
 }
 
-Tensor Batches::next(int rows) const {
-  require(rows > 0 && rows <= source_.rows, "next: ", rows, " rows of a data set of ",
-          source_.rows);
-  require(!chunks_ || rows <= chunks_->least(), "next: ", rows, " rows, but the memory for data, ",
-          streamed_.value_or(0), " bytes, allows batches of ", chunks_ ? chunks_->least() : 0);
+Tensor Batches::next(int rows, int first) const {
+  require(rows > 0 && first >= 0 && first + rows <= source_.rows, "next: ", rows,
+          " rows of a data set of ", source_.rows);
+  require(!chunks_ || first + rows <= chunks_->least(), "next: ", first + rows,
+          " rows, but the memory for data, ", streamed_.value_or(0), " bytes, allows batches of ",
+          chunks_ ? chunks_->least() : 0);
   const Tensor x = Tensor::transient(device_, {rows, source_.columns});
-  Program::current(device_).add(Gather{source_, batch(), x.matrix()});
+  Program::current(device_).add(Gather{source_, batch(first), x.matrix()});
   return x;
 }
 

@@ -43,16 +43,16 @@ class Batches {
     return chunks_ ? chunks_->provide(position, rows) : source_.rows - position;
   }
 
-  /// Records the gathering of the next `rows` data as [rows, columns].
-  Tensor next(int rows) const;
+  /// Records the gathering of `rows` data as [rows, columns]: the next, from the `first` of them.
+  Tensor next(int rows, int first = 0) const;
   /// Records the gathering of what is given of those rows, [rows, given]; nothing if nothing is.
-  Tensor condition(int rows) const;
+  Tensor condition(int rows, int first = 0) const;
   /// All of that, [rows, given].
   const std::vector<float>& given() const { return given_numbers_; }
   /// The data that stand at position … position + rows - 1 of the order.
   std::vector<std::uint32_t> data_at(long position, int rows) const;
   /// Which data those are, for the noise.
-  Batch batch() const { return {order_->data(), progress_.state()}; }
+  Batch batch(int first = 0) const { return {order_->data() + first, progress_.state()}; }
 
  private:
   Device device_;

@@ -18,10 +18,12 @@ struct Outcome {
   std::string out, error;
 };
 
-/// The executable under test, started with these arguments in a folder of its own.
+/// The executable under test, started with these arguments in a folder of its own; by a launcher,
+/// words that go before it, if there are any.
 class Program {
  public:
-  Program(const TemporaryFolder& folder, const std::vector<std::string>& arguments)
+  Program(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
+          const std::vector<std::string>& launcher = {})
       : out_(folder / ".out"), error_(folder / ".error") {
     std::fflush(nullptr);  // or the child would say it once more
     child_ = fork();
@@ -30,10 +32,12 @@ class Program {
     if (chdir(folder.path().c_str()) != 0 || !freopen(out_.c_str(), "w", stdout) ||
         !freopen(error_.c_str(), "w", stderr))
       _exit(99);
-    std::vector<char*> words{const_cast<char*>(ELBO_BINARY)};
+    std::vector<char*> words;
+    for (const std::string& w : launcher) words.push_back(const_cast<char*>(w.c_str()));
+    words.push_back(const_cast<char*>(ELBO_BINARY));
     for (const std::string& a : arguments) words.push_back(const_cast<char*>(a.c_str()));
     words.push_back(nullptr);
-    execv(ELBO_BINARY, words.data());
+    execvp(words[0], words.data());
     _exit(98);
   }
   void signal(int number) const { kill(child_, number); }

@@ -174,7 +174,7 @@ TEST(FrechetDistance, of_covariances_that_do_not_commute_is_known_in_two_dimensi
   // tr (C₁C₂)^½ = (tr C₁C₂ + 2 √(|C₁||C₂|))^½; C₂ is diag(9, 1) turned by the angle of (0.6, 0.8).
   std::vector<double> turned;
   for (const auto& [u, v] : {std::pair{3., 1.}, {3., -1.}, {-3., 1.}, {-3., -1.}})
-    turned.insert(turned.end(), {0.6 * u - 0.8 * v, 0.8 * u + 0.6 * v});
+    turned.push_back(0.6 * u - 0.8 * v), turned.push_back(0.8 * u + 0.6 * v);
   const double trace = 4 * (9 * 0.36 + 0.64) + 1 * (9 * 0.64 + 0.36);
   const double expected = 4 + 1 + 9 + 1 - 2 * std::sqrt(trace + 2 * std::sqrt(4 * 1 * 9 * 1));
   EXPECT_NEAR(frechet_distance(corners(0, 2, 1), turned, 2), expected, rounding(8, 60));

@@ -1,0 +1,167 @@
+// `mpirun -np N elbo train`: N processes are one, but for the order of sums.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "models/run_directory.h"
+#include "tests/app/program.h"
+#include "tests/tolerance.h"
+
+namespace elbo::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class Processes : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!ELBO_HAS_MPI) GTEST_SKIP() << "this build has no MPI";
+  }
+
+  static Words launcher(int count) {
+    return {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", std::to_string(count)};
+  }
+  Outcome run_by(int count, const Words& words) {
+    return Program(folder_, words, launcher(count)).wait();
+  }
+  std::vector<nlohmann::json> history(const std::string& run) {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(content_of(folder_ / run + "/metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  TemporaryFolder folder_;
+};
+
+constexpr int batch = 50;
+
+/// 190 data in batches of 50, the last of which has 40.
+Words training(const std::string& out, int epochs, const Words& more = {}) {
+  Words words{"train",       "builtin:digits?n=200",
+              "--out",       out,
+              "--valid",     "0.05",
+              "--hidden",    "20",
+              "--latent",    "3",
+              "--batch",     std::to_string(batch),
+              "--optimizer", "sgd",
+              "--lr",        "0.001",
+              "--device",    "cpu",
+              "--epochs",    std::to_string(epochs)};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+/// How far rounding takes a loss: what training changed it by comes of gradients, sums over a batch
+/// whose data may pull in opposite directions; and the loss is itself a sum over the pixels.
+double rounding(double first, double now) {
+  return 2 * tolerance::sum(batch, std::sqrt(batch) * std::abs(now - first)) +
+         2 * tolerance::sum(784, std::abs(now));
+}
+
+void expect_same(const std::vector<nlohmann::json>& one, const std::vector<nlohmann::json>& many) {
+  ASSERT_EQ(one.size(), many.size());
+  for (std::size_t e = 0; e < one.size(); ++e)
+    for (const char* key : {"elbo", "log_likelihood", "valid_elbo"}) {
+      const double first = one[0].at(key), now = one[e].at(key);
+      EXPECT_NEAR(double(many[e].at(key)), now, rounding(first, now)) << key << " after " << e + 1;
+    }
+  const double first = one[0].at("elbo"), last = one.back().at("elbo");
+  EXPECT_GT(last - first, 100 * rounding(first, last)) << "nothing was learnt";
+}
+
+TEST_F(Processes, have_the_losses_of_one) {
+  ASSERT_EQ(run(folder_, training("one", 4)).status, 0);
+  for (const int count : {2, 4}) {
+    SCOPED_TRACE(count);
+    const std::string out = std::to_string(count);
+    const Outcome outcome = run_by(count, training(out, 4));
+    ASSERT_EQ(outcome.status, 0) << outcome.error;
+    expect_same(history("one"), history(out));
+    // One of them writes, and speaks.
+    EXPECT_EQ(outcome.out.find("4 epochs"), outcome.out.rfind("4 epochs")) << outcome.out;
+    EXPECT_NE(outcome.out.find("4 epochs"), std::string::npos) << outcome.out;
+    EXPECT_NE(content_of(folder_ / out + "/report.html").find(out + " processes"),
+              std::string::npos);
+    EXPECT_EQ(run(folder_, {"evaluate", out, "--data", "builtin:digits?n=20"}).status, 0);
+  }
+}
+
+TEST_F(Processes, go_on_with_what_another_number_of_them_left) {
+  ASSERT_EQ(run(folder_, training("one", 4)).status, 0);
+  ASSERT_EQ(run_by(2, training("r", 1)).status, 0);
+  ASSERT_EQ(run(folder_, {"train", "--resume", "--out", "r", "--epochs", "2"}).status, 0);
+  const Outcome outcome = run_by(3, {"train", "--resume", "--out", "r", "--epochs", "4"});
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  expect_same(history("one"), history("r"));
+  const Outcome finished = run_by(2, {"train", "--resume", "--out", "r"});
+  EXPECT_EQ(finished.status, 0) << finished.error;
+  EXPECT_NE(finished.out.find("This run is finished"), std::string::npos) << finished.out;
+}
+
+TEST_F(Processes, stop_early_together) {
+  // At that rate the validation ELBO soon falls.
+  const Outcome outcome =
+      run_by(2, {"train", "builtin:digits?n=200", "--out", "r", "--valid", "0.2", "--best",
+                 "--patience", "2", "--lr", "0.02", "--epochs", "1000", "--device", "cpu"});
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_LT(history("r").size(), 1000u);
+  EXPECT_NE(outcome.out.find("stopped: for 2 epochs"), std::string::npos) << outcome.out;
+}
+
+TEST_F(Processes, end_with_a_message_when_one_dies) {
+  // The second one notes its number before it becomes the program.
+  Words by = launcher(2);
+  for (const char* word :
+       {"sh", "-c", "[ $OMPI_COMM_WORLD_RANK = 0 ] || echo $$ > second; exec \"$@\"", "sh"})
+    by.push_back(word);
+  Program program(folder_, training("r", 100000, {"--checkpoint-every", "1"}), by);
+  const auto stands = [&] {
+    return !content_of(folder_ / "r/checkpoint/state.safetensors").empty() &&
+           content_of(folder_ / "r/metrics.jsonl").size() > 1000;
+  };
+  while (program.running() && !stands()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  kill(std::stoi(content_of(folder_ / "second")), SIGKILL);
+  const Outcome outcome = program.wait();
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_NE(outcome.error.find("rank 1"), std::string::npos) << outcome.error;
+  EXPECT_GT(RunDirectory(folder_ / "r").load_checkpoint().epochs_done, 0u);
+}
+
+TEST_F(Processes, save_where_they_stand_when_told_to_stop) {
+  Program program(folder_, training("r", 100000), launcher(2));
+  while (program.running() && content_of(folder_ / "r/metrics.jsonl").size() < 1000)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  program.signal(SIGTERM);
+  const Outcome outcome = program.wait();
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_NE(outcome.error.find("interrupted; to go on: elbo train --resume"), std::string::npos)
+      << outcome.error;
+  EXPECT_EQ(RunDirectory(folder_ / "r").load_checkpoint().history.size(), history("r").size());
+}
+
+TEST_F(Processes, say_once_what_all_of_them_meet) {
+  const Outcome outcome = run_by(2, {"train", "nowhere.npy", "--out", "r"});
+  EXPECT_NE(outcome.status, 0);
+  const auto at = outcome.error.find("nowhere.npy");
+  EXPECT_NE(at, std::string::npos) << outcome.error;
+  EXPECT_EQ(outcome.error.find("nowhere.npy", at + 1), std::string::npos) << outcome.error;
+  const Outcome normed = run_by(2, training("s", 1, {"--norm", "batch"}));
+  EXPECT_NE(normed.error.find("train in one process"), std::string::npos) << normed.error;
+}
+
+TEST(Launchers, that_are_not_understood_are_noticed) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(setenv("WORLD_SIZE", "2", 1), 0);
+  const Outcome outcome = run(folder, training("r", 1));
+  ASSERT_EQ(unsetenv("WORLD_SIZE"), 0);
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.error.find(ELBO_HAS_MPI ? "several processes are started by mpirun"
+                                            : "this build has no MPI"),
+            std::string::npos)
+      << outcome.error;
+}
+
+}  // namespace
+}  // namespace elbo::test
