@@ -202,6 +202,10 @@ struct Skeletons {
     });
   }
 
+  /// A row at a time, of one type: it vectorises.
+  void map(int rows, int columns, const GatherBody& body) const {
+    row_pass(rows, columns, GatherRowBody{body.op});
+  }
   /// Units, not samples, in the inner loop: it vectorises.
   void map(int rows, int columns, const SampleManyGradientBody&) const;
 
@@ -278,12 +282,14 @@ struct Skeletons {
       const ObserveRatesBody<Body> body = shared;
       const RowTeam team;
       const Vec<2> logs = body.logarithms(r, team);
-      Real* const numbers = scratch(std::size_t(body.scalars()) * K);
+      const std::size_t scalars = std::size_t(body.scalars());
+      Real* const numbers = scratch(scalars * (K + sorting<K>));
       team.each(body.scalars(), [&](int c) {
         const Vec<K> p = body.parameters(r, c, logs);
         for (int k = 0; k < K; ++k) numbers[c * K + k] = p[k];
       });
-      finish_row(body.body, r, 0, body.scalars(), numbers, 0);
+      if (!finish_zeros(body.body, r, body.scalars(), numbers, numbers + scalars * K))
+        finish_row(body.body, r, 0, body.scalars(), numbers, 0);
       body.centre(r, logs, team);
     });
   }
@@ -324,6 +330,63 @@ struct Skeletons {
       down = divide_up(all_rows, rows);
     }
   };
+
+  /// Of the others of a row: which they are, x, two of the side's, scores and numbers.
+  template <int K>
+  static constexpr std::size_t sorting = 1 + 3 + 2 * K;
+
+  /// As finish_row, of a row whose data are mostly 0, for which the compiler leaves little of the
+  /// law: all units as if they were, and then the others, side by side.  False: they are not.
+  /// room: for sorting<K> times `units` numbers.
+  template <class Body>
+  static bool finish_zeros(const Body& body, int r, int units, const Real* numbers, Real* room) {
+    constexpr int K = Body::width;
+    const auto row = body.row(r);
+    const Real* const x = body.op.x.row(row.datum);
+    int* const others = reinterpret_cast<int*>(room);
+    Real* const beside = room + units;
+    int n = 0;
+    for (int u = 0; u < units; ++u) others[n] = u, n += !(x[u] == 0);
+    if (2 * n > units) return false;
+
+    const auto entry = [&](int u) __attribute__((always_inline)) {
+      Vec<K> v;
+      for (int k = 0; k < K; ++k) v[k] = numbers[u * K + k];
+      const Real term = row(u, v, Real(0));
+      return x[u] == 0 ? term : Real(0);
+    };
+    double sum = sum_of(units, entry);
+
+    const auto part = [&](int first, int columns) {
+      return Matrix{beside + std::ptrdiff_t(first) * n, 1, n * columns, n * columns};
+    };
+    Body own = body;
+    Observe& op = own.op;
+    op.x = part(0, 1), op.stored = {};
+    if (op.side.columns > 1) op.side = part(1, 1);
+    if (op.side_score.present()) op.side_score = part(2, 1);
+    if (op.score.present()) op.score = part(3, K);
+    const Matrix of_others = part(3 + K, K);
+    for (int i = 0; i < n; ++i) {
+      op.x(0, i) = x[others[i]];
+      if (body.op.side.columns > 1) op.side(0, i) = body.op.side(0, others[i]);
+      for (int k = 0; k < K; ++k) of_others(0, i * K + k) = numbers[others[i] * K + k];
+    }
+    const typename Body::Row near{own, 0, 0, row.weight};
+    const auto other = [&](int i) __attribute__((always_inline)) {
+      Vec<K> v;
+      for (int k = 0; k < K; ++k) v[k] = of_others(0, i * K + k);
+      return near(i, v);
+    };
+    sum += sum_of(n, other);
+    for (int i = 0; i < n; ++i) {
+      for (int k = 0; k < K && op.score.present(); ++k)
+        body.op.score(r, others[i] * K + k) = op.score(0, i * K + k);
+      if (op.side_score.present()) body.op.side_score(r, others[i]) = op.side_score(0, i);
+    }
+    if (body.op.terms.present()) body.op.terms(r, 0) = Real(sum);
+    return true;
+  }
 
   /// The body over `units` units of one row whose numbers lie at `numbers`, the first being `unit`.
   /// Inlined where `body` is a task's own copy, which nothing that it writes can change.

@@ -17,8 +17,10 @@ struct TransformBody {
   Kind kind;
   HD void operator()(int r, int c) const {
     const Real x = op.in(r, c);
-    for (int k = 0; k < kind.width(); ++k)
-      op.out(r, c * kind.width() + k) = x == x ? kind.value(x, k) : Real(0);
+    for (int k = 0; k < kind.width(); ++k) {
+      const Real value = kind.value(x, k);  // asked for in any case: the loop vectorises
+      op.out(r, c * kind.width() + k) = x == x ? value : Real(0);
+    }
   }
 };
 
