@@ -52,7 +52,7 @@ class Training {
         model_(device, config_, c.seed),
         options_(training_options(c, config_, data_.train.rows)),
         batches_(device, data_.train, c.seed, memory),
-        metrics_(folder_),
+        metrics_(folder_, c.tensorboard),
         stopping_(c.beta_warmup, c.patience),
         progress_(c.epochs, data_.train.rows, model_.variational(),
                   config_.two_domains() ? "bound" : "IWAE", host.quiet) {
@@ -443,9 +443,9 @@ class Training {
     for (const auto& [key, value] : now.items()) {
       // The data are compared by content; the others change no step that has been taken.
       static const std::vector<std::string> may_differ{
-          "data",   "with",   "valid",    "with-valid",
-          "epochs", "device", "patience", "checkpoint-every",
-          "keep",   "recover"};
+          "data",   "with",    "valid",      "with-valid",
+          "epochs", "device",  "patience",   "checkpoint-every",
+          "keep",   "recover", "tensorboard"};
       if (std::ranges::count(may_differ, key)) continue;
       const Json old = before.value(key, Json());
       require(old == value, folder_.folder().string(), ": was trained with ", key, " = ",
