@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
-#include "data/inspection.h"
+#include "app/data_facts.h"
 
 namespace elbo {
 
@@ -154,13 +154,6 @@ std::string command_line(const InspectCommand& c, const Advice& advice) {
                      advice.choices[0].likelihood, advice.flags);
 }
 
-std::string stored_as(const Dataset& data) {
-  const char* const types[] = {"bytes", "float32", "lists of what is not 0"};
-  std::string text = types[int(data.type)];
-  if (data.scale != 1) text += fmt::format(", times 1/{:.0f}", 1 / data.scale);
-  return text;
-}
-
 struct Active {
   double sigma2 = 0;
   long units = 0;
@@ -182,36 +175,8 @@ std::vector<Active> active_units(const InspectCommand& c, const Dataset& data,
 
 void print(const InspectCommand& c, const Dataset& data, const Inspection& i,
            const Advice& advice) {
-  const auto line = [](const char* what, const std::string& text) {
-    fmt::print("  {:<12}{}\n", what, text);
-  };
   fmt::print("{}\n", c.data);
-  line("shape",
-       fmt::format("{} rows x {} columns{}", i.rows, i.columns,
-                   data.image_height == 0
-                       ? ""
-                       : fmt::format(", images of {} x {}", data.image_height, data.image_width)));
-  line("stored as", stored_as(data));
-  line("missing", i.missing == 0
-                      ? "nothing"
-                      : fmt::format("{} of {} entries", i.missing, i.rows * long(i.columns)));
-  line("values", fmt::format("{:.6g} to {:.6g}{}; {:.1f} % zeros", i.least, i.most,
-                             i.whole ? ", whole numbers" : "", 100 * i.zeros));
-  if (i.one_hot > 0) line("one-hot", fmt::format("groups of {} columns", i.one_hot));
-  if (i.least >= 0)
-    line("totals", fmt::format("{:.6g} (least), {:.6g} (median), {:.6g} (most) a row",
-                               i.totals.least, i.totals.median, i.totals.most));
-  line("constant", fmt::format("{} columns", i.constant.size()));
-  line("duplicates", fmt::format("{} rows", i.duplicates));
-  if (!data.labels.empty()) {
-    std::vector<int> distinct = data.labels;
-    std::sort(distinct.begin(), distinct.end());
-    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-    line("labels", fmt::format("{} classes", distinct.size()));
-  }
-  for (const Annotation& a : data.annotations)
-    line("annotation",
-         a.name + (a.levels.empty() ? ": numbers" : fmt::format(": {} levels", a.levels.size())));
+  for (const auto& [what, text] : facts(data, i)) fmt::print("  {:<12}{}\n", what, text);
   fmt::print("\nlikelihoods that apply, the recommended one first\n");
   for (const Choice& choice : advice.choices)
     fmt::print("  {:<22}{}\n", choice.likelihood, choice.reason);

@@ -56,12 +56,23 @@ std::vector<LatentUnit> ranked_units(const Encoded& encoded) {
       squares += off * off;
     }
     const double variance = squares / double(rows);
-    ranked.push_back({int(u), kl.empty() ? 0 : kl[u], variance, variance > 0.01});
+    ranked.push_back(
+        {int(u), kl.empty() ? 0 : kl[u], sum / double(rows), variance, variance > 0.01});
   }
   std::stable_sort(ranked.begin(), ranked.end(), [&](const LatentUnit& a, const LatentUnit& b) {
     return kl.empty() ? a.variance > b.variance : a.kl > b.kl;
   });
   return ranked;
+}
+
+std::vector<float> along(const std::vector<float>& start, int unit, double low, double high,
+                         int steps) {
+  std::vector<float> z;
+  for (int step = 0; step < steps; ++step) {
+    z.insert(z.end(), start.begin(), start.end());
+    z[z.size() - start.size() + std::size_t(unit)] = float(low + (high - low) * step / (steps - 1));
+  }
+  return z;
 }
 
 std::vector<float> decoded_mean(const Model& model, const std::vector<float>& z,

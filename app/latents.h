@@ -26,11 +26,16 @@ std::vector<float> told_by(const Model&, const std::string& condition);
 struct LatentUnit {
   int unit = 0;
   double kl = 0;        // mean over the data, nats; 0 of an autoencoder
-  double variance = 0;  // of the mean over the data
+  double centre = 0;    // mean over the data of the posterior's mean, or of the code
+  double variance = 0;  // of the same
   bool active = false;  // that variance is above 0.01
 };
 /// The unit of the largest KL first; of an autoencoder, of the largest variance.
 std::vector<LatentUnit> ranked_units(const Encoded&);
+
+/// A latent vector in so many copies [steps,D], whose one unit goes evenly from low to high.
+std::vector<float> along(const std::vector<float>& start, int unit, double low, double high,
+                         int steps);
 
 /// E[x | z] of latents [rows,D], told `given`, as Model::mean.
 std::vector<float> decoded_mean(const Model&, const std::vector<float>& z,

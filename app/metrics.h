@@ -18,16 +18,23 @@ struct EpochMetrics {
 /// One JSON object; the ELBO and KL of an autoencoder are null.
 std::string to_line(const EpochMetrics&, bool variational);
 
-/// metrics.jsonl and metrics.csv, a line for each epoch.
+/// metrics.jsonl and metrics.csv, a line for each epoch; with `tensorboard` also the same numbers
+/// as TensorBoard reads them (event_file.h), as train/elbo, valid/elbo, schedule/beta,
+/// speed/seconds.
 class MetricsFiles {
  public:
-  explicit MetricsFiles(const RunDirectory& folder) : folder_(folder) {}
-  /// Makes both anew from these lines.
-  void rewrite(const std::vector<std::string>& lines) const;
+  MetricsFiles(const RunDirectory& folder, bool tensorboard)
+      : folder_(folder), tensorboard_(tensorboard) {}
+  /// Makes all anew from these lines; before any is appended.
+  void rewrite(const std::vector<std::string>& lines);
   void append(const std::string& line) const;
 
  private:
+  void rewrite_events(const std::vector<std::string>& lines);
+
   RunDirectory folder_;
+  bool tensorboard_;
+  std::string events_;  // the file of events
 };
 
 }  // namespace elbo

@@ -16,12 +16,17 @@ std::vector<float> prior_latents(const Model& model, long count, std::uint64_t s
   return normal_latents(model.config().latent, count, seed);
 }
 
+std::vector<Real> decoded_draws(const Model& model, long count, std::uint64_t seed,
+                                const std::vector<float>& given) {
+  std::vector<float> told(std::size_t(count) * width_of(model.config().conditions));
+  for (std::size_t i = 0; i < told.size(); ++i) told[i] = given[i % given.size()];
+  return decode(model, prior_latents(model, count, seed), told);
+}
+
 void write_samples(const std::string& png, const Model& model, int height, int width,
                    std::uint64_t seed, const std::vector<float>& given) {
   constexpr int count = 64, columns = 16;
-  std::vector<float> told(std::size_t(count) * width_of(model.config().conditions));
-  for (std::size_t i = 0; i < told.size(); ++i) told[i] = given[i % given.size()];
-  std::vector<float> x = model.mean(decode(model, prior_latents(model, count, seed), told));
+  std::vector<float> x = model.mean(decoded_draws(model, count, seed, given));
   for (float& v : x) v *= model.brightness();
   write_png_grid(png, x.data(), count, height, width, columns);
 }

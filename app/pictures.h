@@ -10,9 +10,13 @@ namespace elbo {
 /// Errors: the model has no prior.
 std::vector<float> prior_latents(const Model&, long count, std::uint64_t seed);
 
-/// A grid of E[x] at draws from the prior, told what data are given of the first rows in turn; data
-/// above their reconstructions [N,C]; rows of pictures of any number of sorts [N,C], those of a
-/// datum below each other, NaN as black.
+/// The decoder's parameters at so many draws from the prior, told what is given of the first rows
+/// in turn.
+std::vector<Real> decoded_draws(const Model&, long count, std::uint64_t seed,
+                                const std::vector<float>& given);
+
+/// A grid of E[x] at such draws; data above their reconstructions [N,C]; rows of pictures of any
+/// number of sorts [N,C], those of a datum below each other, NaN as black.
 void write_samples(const std::string& png, const Model&, int height, int width, std::uint64_t seed,
                    const std::vector<float>& given);
 void write_reconstructions(const std::string& png, const Model&, const Dataset&,

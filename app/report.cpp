@@ -1,15 +1,18 @@
 #include "app/report.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <ctime>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <regex>
 #include <string_view>
 
 #include "app/chart_js.h"
+#include "app/html.h"
+#include "app/latents.h"
 #include "app/progress.h"
 #include "app/report_page.h"
 #include "data/atomic_file.h"
@@ -21,83 +24,51 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (char c : text) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  return out;
-}
-
-std::string base64(const Bytes& bytes) {
-  constexpr std::string_view digits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t k) { return k < bytes.size() ? unsigned(bytes[k]) : 0u; };
-    const unsigned word = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
-    for (int d = 0; d < 4; ++d)
-      out += i + std::size_t(d) > bytes.size() ? '=' : digits[word >> (18 - 6 * d) & 63];
-  }
-  return out;
-}
-
-/// The units in the order in which they say most: by KL, or by variance where there is no KL.
-std::vector<int> ranked_units(const Encoded& latents, const std::vector<double>& kl) {
-  std::vector<double> weight = kl;
-  const std::size_t units = std::size_t(latents.units);
-  if (weight.empty()) {
-    std::vector<double> mean(units), square(units);
-    for (std::size_t i = 0; i < latents.mean.size(); ++i) {
-      mean[i % units] += latents.mean[i];
-      square[i % units] += double(latents.mean[i]) * latents.mean[i];
-    }
-    const double rows = double(latents.mean.size()) / double(units);
-    for (std::size_t u = 0; u < units; ++u)
-      weight.push_back(square[u] / rows - mean[u] / rows * (mean[u] / rows));
-  }
-  std::vector<int> order(units);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return weight[a] > weight[b]; });
-  return order;
-}
-
 /// stopped: for … → Stopped: for … .
 std::string sentence(std::string text) {
   text[0] = char(std::toupper(static_cast<unsigned char>(text[0])));
   return text + ".";
 }
 
+/// What points are coloured by: the labels, by their names where an annotation has them, or else
+/// the first annotation of few levels.
+struct Colouring {
+  std::string by;
+  std::vector<int> group;  // of each datum; none: all alike
+  std::vector<std::string> names;
+};
+
+Colouring colouring(const Dataset& data) {
+  Colouring none{"", data.labels, {}};
+  if (!data.labels.empty()) none.by = "label";
+  for (const Annotation& a : data.annotations) {
+    std::vector<int> group;
+    for (const float value : a.values) group.push_back(std::isnan(value) ? -1 : int(value));
+    if (a.levels.size() > 1 && a.levels.size() <= 20 &&
+        (data.labels.empty() || group == data.labels))
+      return {a.name, group, a.levels};
+  }
+  return none;
+}
+
 /// What the script draws.
 std::string chart_data(const Report& report, const std::vector<Json>& metrics) {
-  const std::vector<double> kl = kl_per_unit(report.latents);
-  const std::vector<int> order = ranked_units(report.latents, kl);
+  const std::vector<LatentUnit> units = ranked_units(report.latents);
   Json run{{"metrics", metrics}, {"kl", Json::array()}, {"points", Json::array()}};
   constexpr std::size_t most_bars = 200;
-  if (!kl.empty())
-    for (std::size_t i = 0; i < std::min(order.size(), most_bars); ++i)
-      run["kl"].push_back({{"unit", order[i]}, {"kl", kl[order[i]]}});
-  if (order.size() >= 2) {
-    run["axes"] = {order[0], order[1]};
+  if (!report.latents.log_variance.empty())
+    for (std::size_t i = 0; i < std::min(units.size(), most_bars); ++i)
+      run["kl"].push_back({{"unit", units[i].unit}, {"kl", units[i].kl}});
+  if (units.size() >= 2) {
+    const int x = units[0].unit, y = units[1].unit;
+    const Colouring colours = colouring(report.data);
+    run["axes"] = {x, y};
+    run["names"] = colours.names;
     const auto rounded = [](float v) { return std::round(double(v) * 1e3) / 1e3; };
-    for (std::size_t i = 0; i < report.latents.mean.size() / order.size(); ++i) {
-      const float* z = &report.latents.mean[i * order.size()];
-      run["points"].push_back({rounded(z[order[0]]), rounded(z[order[1]]),
-                               report.labels.empty() ? 0 : report.labels[i]});
+    for (std::size_t i = 0; i < report.latents.mean.size() / units.size(); ++i) {
+      const float* z = &report.latents.mean[i * units.size()];
+      run["points"].push_back(
+          {rounded(z[x]), rounded(z[y]), colours.group.empty() ? 0 : colours.group[i]});
     }
   }
   std::string text = run.dump();
@@ -152,42 +123,58 @@ std::string latents(const Report& report, bool variational) {
         "<section><h2>KL per latent unit</h2><div class=tall><canvas id=units>"
         "</canvas></div><p class=soft>{}; {}.</p></section>",
         escaped(report.diagnosis), escaped(report.shown));
-  if (report.latents.units >= 2)
+  if (report.latents.units >= 2) {
+    const std::string by = colouring(report.data).by;
     html += fmt::format(
         "<section><h2>Latent space</h2><div class=tall><canvas id=scatter>"
         "</canvas></div><p class=soft>Codes of {}, the two units of the largest "
         "{}{}.</p></section>",
         escaped(report.shown), variational ? "KL" : "variance",
-        report.labels.empty() ? "" : ", coloured by label");
+        by.empty() ? "" : ", coloured by " + escaped(by));
+  }
   return html + "</div>\n";
 }
 
 std::string picture(const RunDirectory& folder, const char* file, const std::string& heading,
                     const std::string& caption) {
   if (!folder.has(file)) return "";
-  return fmt::format(
-      "<section><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">"
-      "<p class=soft>{}</p></section>\n",
-      heading, heading, base64(read_file(folder.path(file).string())), caption);
+  return section(heading, image(read_file(folder.path(file).string()), heading), caption);
 }
 
-std::string config_table(const Report& report) {
+std::string listed(const std::vector<std::pair<std::string, std::string>>& facts) {
+  std::string html = "<dl>";
+  for (const auto& [what, text] : facts)
+    html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", escaped(what), escaped(text));
+  return html + "</dl>";
+}
+
+std::string data_section(const Report& report) {
+  std::vector<std::pair<std::string, std::string>> facts{{"source", report.command.data}};
+  if (!report.command.with.empty()) facts.emplace_back("with", report.command.with);
+  facts.insert(facts.end(), report.facts.begin(), report.facts.end());
+  if (report.valid_rows > 0)
+    facts.emplace_back("validation data", fmt::format("{} rows", report.valid_rows));
+  return section("Training data", listed(facts),
+                 "As they were read. elbo inspect says which likelihoods suit them, and why.");
+}
+
+std::string config_section(const Report& report) {
   Json rows = settings(report.command);
   rows["observed"] = report.model.config.observed;
   if (const Preparation& preparation = report.model.config.preparation; preparation.any())
     rows["own units"] = preparation.own_units(report.model.config.observed);
   if (report.model.config.two_domains())
     rows["observed with them"] = report.model.config.with_observed;
-  rows["training data"] = report.rows;
-  if (report.valid_rows > 0) rows["validation data"] = report.valid_rows;
   rows["parameters"] = report.parameters;
   rows["computed on"] = report.device;
+  rows["ended"] = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
   rows["elbo"] = version;
-  std::string html = "<section><h2>Configuration</h2><table>";
+  std::vector<std::pair<std::string, std::string>> facts;
   for (const auto& [key, value] : rows.items())
-    html += fmt::format("<tr><th>{}</th><td>{}</td></tr>", key,
-                        escaped(value.is_string() ? value.get<std::string>() : value.dump()));
-  return html + "</table></section>\n";
+    facts.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  return section("Configuration", listed(facts),
+                 "Stands in config.toml as well: elbo train --config config.toml --out NEW is the "
+                 "same training again.");
 }
 
 std::string metrics_table(const std::vector<Json>& metrics, bool open) {
@@ -225,14 +212,17 @@ void write_report(const RunDirectory& folder, const Report& report) {
       name, report_style, name, variational ? "Variational autoencoder" : "Autoencoder",
       escaped(report.command.data),
       report.ending.empty() ? "" : " " + escaped(sentence(report.ending)),
-      escaped(report.command.line), tiles(report, metrics));
+      std::regex_replace(escaped(report.command.line), std::regex(" (--[^ ]+)"),
+                         " <span>$1</span>"),
+      tiles(report, metrics));
   if (charts) html += curves(variational) + latents(report, variational);
   html += picture(folder, RunDirectory::reconstructions, "Reconstructions",
                   "Rows in pairs: data, and below them their reconstructions (" +
                       escaped(report.shown.substr(report.shown.find(' ') + 1)) + ").");
   html +=
       picture(folder, RunDirectory::samples, "Samples", "Expected data at draws from the prior.");
-  html += metrics_table(metrics, !charts) + config_table(report) + "</main>\n";
+  html += report.sections + data_section(report) + metrics_table(metrics, !charts) +
+          config_section(report) + "</main>\n";
   if (charts)
     html += fmt::format("<script>{}</script>\n<script>const run = {};\n{}</script>\n",
                         std::string_view(chart_js, chart_js_size), chart_data(report, metrics),

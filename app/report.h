@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/train_command.h"
@@ -11,13 +12,15 @@ namespace elbo {
 struct Report {
   TrainCommand command;
   StoredModel model;
-  std::vector<std::string> history;  // lines of metrics.jsonl
-  int epoch = 0;                     // that the model is of, from 1
-  std::string ending;                // why the training ended, or nothing
-  std::string diagnosis;             // of its latent units
-  Encoded latents;                   // of the data shown
-  std::vector<int> labels;           // of the same data, or none
-  std::string shown;                 // which data those are
+  std::vector<std::string> history;                        // lines of metrics.jsonl
+  int epoch = 0;                                           // that the model is of, from 1
+  std::string ending;                                      // why the training ended, or nothing
+  std::string diagnosis;                                   // of its latent units
+  Dataset data;                                            // those shown
+  Encoded latents;                                         // of the same
+  std::string shown;                                       // which data those are
+  std::string sections;                                    // report_sections.h
+  std::vector<std::pair<std::string, std::string>> facts;  // of the training data, data_facts.h
   std::string device;
   long parameters = 0, rows = 0, valid_rows = 0;
 };

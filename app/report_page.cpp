@@ -7,14 +7,15 @@ const char* const report_style = R"css(
 * { box-sizing: border-box; }
 body { margin: 0; background: #f6f7f9; color: var(--ink);
        font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 32px 24px 64px; }
+main { max-width: 1240px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 24px; font-weight: 600; margin: 0; }
 h2 { font-size: 16px; font-weight: 600; margin: 0 0 10px; }
 p { margin: 4px 0; } .soft { color: var(--soft); font-size: 13px; }
 code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 pre { margin: 14px 0 0; padding: 10px 14px; background: #fff; border: 1px solid var(--line);
       border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px;
+pre span { white-space: nowrap; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 12px;
          margin: 20px 0; }
 .tile, section { background: #fff; border: 1px solid var(--line); border-radius: 8px; }
 .tile { padding: 10px 14px; } .tile b { display: block; font-size: 20px; font-weight: 600; }
@@ -30,7 +31,23 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 td, th { padding: 3px 10px 3px 0; text-align: left; border-bottom: 1px solid var(--line);
          font-size: 13px; vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--soft); font-weight: 500; } .numbers td, .numbers th { text-align: right; }
-.scroll { max-height: 320px; overflow: auto; } details summary { cursor: pointer; }
+.scroll { max-height: 380px; overflow: auto; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 0 32px;
+     margin: 0 0 8px; }
+dl div { display: flex; justify-content: space-between; gap: 16px; padding: 3px 0; font-size: 13px;
+         border-bottom: 1px solid var(--line); }
+dt { color: var(--soft); white-space: nowrap; }
+dd { margin: 0; min-width: 0; text-align: right; overflow-wrap: anywhere; }
+.walk { display: grid; grid-template-columns: 90px 1fr; align-items: center; font-size: 13px; }
+.walk + .walk { margin-top: 3px; }
+.walks { display: grid; grid-template-columns: repeat(auto-fit, minmax(460px, 1fr));
+         gap: 16px 28px; margin: 0 0 8px; }
+.numbers td:first-child, .numbers th:first-child { text-align: left; }
+.walks > div { overflow-x: auto; } .heat td { white-space: nowrap; }
+.heat td, .heat th { padding: 3px 6px; } .heat th:first-child { padding-left: 0; }
+.bar { position: relative; min-width: 120px; }
+.bar i { position: absolute; inset: 3px auto 3px 0; background: rgba(47, 109, 181, .25); }
+details summary { cursor: pointer; }
 @media print { body { background: #fff; } section, .tile { break-inside: avoid; } }
 )css";
 
@@ -48,7 +65,8 @@ function curve(id, key, name) {
   const radius = run.metrics.length > 30 ? 0 : 2.5;
   const line = (label, from, color, dash) => ({
     label, data: run.metrics.map(m => ({x: m.epoch, y: m[from]})), borderColor: color,
-    backgroundColor: color, borderDash: dash, borderWidth: 2, pointRadius: radius, tension: 0});
+    backgroundColor: color, borderDash: dash, borderWidth: 2, pointRadius: radius, clip: 4,
+    tension: 0});
   const datasets = [line('training', key, blue, [])];
   if (run.metrics.some(m => m['valid_' + key] !== null))
     datasets.push(line('validation', 'valid_' + key, orange, [6, 4]));
@@ -84,8 +102,9 @@ if (document.getElementById('scatter')) {
   const known = [...groups.keys()].sort((a, b) => a - b);
   const color = i => known.length <= palette.length ? palette[i]
                                                     : `hsl(${360 * i / known.length} 55% 50%)`;
+  const nameOf = label => run.names.length ? run.names[label] ?? 'unknown' : String(label);
   new Chart(document.getElementById('scatter'), {type: 'scatter', data: {
-      datasets: known.map((label, i) => ({label: String(label), data: groups.get(label),
+      datasets: known.map((label, i) => ({label: nameOf(label), data: groups.get(label),
         backgroundColor: color(i) + (known.length <= palette.length ? 'b0' : ''),
         pointRadius: run.points.length > 1000 ? 1.8 : 2.8}))},
     options: {plugins: {legend: {display: known.length > 1 && known.length <= 20,

@@ -11,6 +11,7 @@
 
 #include "app/commands.h"
 #include "app/config_file.h"
+#include "app/data_facts.h"
 #include "app/interrupt.h"
 #include "app/latents.h"
 #include "app/metrics.h"
@@ -18,6 +19,7 @@
 #include "app/processes.h"
 #include "app/progress.h"
 #include "app/report.h"
+#include "app/report_sections.h"
 #include "app/train_command.h"
 #include "app/training_data.h"
 #include "data/atomic_file.h"
@@ -48,11 +50,12 @@ class Training {
         folder_(c.out),
         data_(std::move(data)),
         data_hash_(data_.train.hash()),
+        facts_(facts_of(data_.train)),
         config_(config_for(c, data_)),
         model_(device, config_, c.seed),
         options_(training_options(c, config_, data_.train.rows)),
         batches_(device, data_.train, c.seed, memory),
-        metrics_(folder_),
+        metrics_(folder_, c.tensorboard),
         stopping_(c.beta_warmup, c.patience),
         progress_(c.epochs, data_.train.rows, model_.variational(),
                   config_.two_domains() ? "bound" : "IWAE", host.quiet) {
@@ -188,9 +191,11 @@ class Training {
         .epoch = model_epoch(),
         .ending = ending(),
         .diagnosis = diagnosis_,
+        .data = shown,
         .latents = latents,
-        .labels = shown.labels,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
+        .sections = report_sections(model_, shown, batches, latents, command_.seed),
+        .facts = facts_,
         .device = batches_.device().backend().description() +
                   (host_.group ? fmt::format(", {} processes", host_.group->size()) : "") +
                   (remark_.empty() ? "" : "; after a resumption " + remark_)};
@@ -383,6 +388,12 @@ class Training {
     return text;
   }
 
+  /// Of so many rows as are looked at in a moment.
+  static std::vector<std::pair<std::string, std::string>> facts_of(const Dataset& data) {
+    const long rows = std::clamp(10'000'000L / data.columns, 1L, data.rows);
+    return facts(data, inspect(rows < data.rows ? data.slice(0, rows) : data));
+  }
+
   /// And prepares the data, and gives them what the model is to be told of them.
   static ModelConfig config_for(const TrainCommand& c, TrainingData& parts) {
     const Dataset& data = parts.train;
@@ -443,9 +454,9 @@ class Training {
     for (const auto& [key, value] : now.items()) {
       // The data are compared by content; the others change no step that has been taken.
       static const std::vector<std::string> may_differ{
-          "data",   "with",   "valid",    "with-valid",
-          "epochs", "device", "patience", "checkpoint-every",
-          "keep",   "recover"};
+          "data",   "with",    "valid",      "with-valid",
+          "epochs", "device",  "patience",   "checkpoint-every",
+          "keep",   "recover", "tensorboard"};
       if (std::ranges::count(may_differ, key)) continue;
       const Json old = before.value(key, Json());
       require(old == value, folder_.folder().string(), ": was trained with ", key, " = ",
@@ -504,7 +515,8 @@ class Training {
   std::ostream log_;
   RunDirectory folder_;
   TrainingData data_;
-  std::string data_hash_;  // of the data before they are prepared
+  std::string data_hash_;  // of the data before they are prepared, as the facts
+  std::vector<std::pair<std::string, std::string>> facts_;
   ModelConfig config_;
   Model model_;
   TrainingOptions options_;

@@ -398,6 +398,8 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--recover", c.recover,
       "when a loss is not finite, go back to the last checkpoint at half the rate, so many times")
       ->check(whole_from<int>(0));
+  app->add_flag("--tensorboard", c.tensorboard,
+                "also write the metrics for TensorBoard: tensorboard --logdir RUN");
   app->add_flag("--resume", c.resume, "go on from the run folder's checkpoint");
   app->add_option("--from-epoch", c.from_epoch,
                   "with --resume: go on from the checkpoint that is kept of that epoch")
@@ -512,6 +514,7 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   if (c.patience > 0) s["patience"] = c.patience;
   if (c.checkpoint_every > 0) s["checkpoint-every"] = c.checkpoint_every, s["keep"] = c.keep;
   if (c.recover > 0) s["recover"] = c.recover;
+  if (c.tensorboard) s["tensorboard"] = true;
   return s;
 }
 

@@ -36,6 +36,7 @@ struct TrainCommand {
   int checkpoint_every = 0, keep = 3;  // epochs; so many of those checkpoints
   int recover = 0;                     // times to go back when a loss is not finite
   int from_epoch = 0;                  // of a kept checkpoint to resume from; 0: the last
+  bool tensorboard = false;
   bool resume = false, force = false;
   std::string line;  // the command as it was typed, for the report
 };

@@ -77,13 +77,12 @@ int run(const TraverseCommand& c) {
     for (int i = 0; i < std::min(c.units, latent); ++i)
       units.push_back(ranked[std::size_t(i)].unit);
   std::vector<float> z, places;
-  for (const int unit : units)
-    for (int step = 0; step < c.steps; ++step) {
-      const float value = float(c.range * (2.0 * step / (c.steps - 1) - 1));
-      places.insert(places.end(), {float(unit), value});
-      z.insert(z.end(), start.z.begin(), start.z.end());
-      z[z.size() - std::size_t(latent - unit)] = value;
-    }
+  for (const int unit : units) {
+    const std::vector<float> way = along(start.z, unit, -c.range, c.range, c.steps);
+    z.insert(z.end(), way.begin(), way.end());
+    for (std::size_t i = std::size_t(unit); i < way.size(); i += std::size_t(latent))
+      places.insert(places.end(), {float(unit), way[i]});
+  }
   const std::vector<float> x = decoded_mean(model, z, start.given);
   if (png) {
     write_pictures(c.out, model, stored, x, c.steps);

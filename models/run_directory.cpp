@@ -42,17 +42,24 @@ std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
           {"second_moment." + p.name, optimizer.second_moment(i), p.interleave, true, p.flat}};
 }
 
+/// The files of a folder whose names `are` takes.
+template <class F>
+std::vector<fs::path> files_that(const fs::path& folder, F&& are) {
+  std::vector<fs::path> found;
+  if (!fs::is_directory(folder)) return found;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (are(entry.path().filename().string()) && !entry.is_directory())
+      found.push_back(entry.path());
+  return found;
+}
+
 /// Removes a file and what a killed process left of it under temporary names.
 void remove_own(const fs::path& file) {
-  if (!fs::is_directory(file.parent_path())) return;
   const std::string name = file.filename().string();
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(file.parent_path())) {
-    const std::string other = entry.path().filename().string();
-    if (other == name || other.starts_with(name + ".tmp-")) found.push_back(entry.path());
-  }
-  for (const fs::path& path : found)
-    if (!fs::is_directory(path)) fs::remove(path);
+  for (const fs::path& path : files_that(file.parent_path(), [&](const std::string& other) {
+         return other == name || other.starts_with(name + ".tmp-");
+       }))
+    fs::remove(path);
 }
 
 }  // namespace
@@ -69,13 +76,21 @@ void RunDirectory::clear() const {
     fs::create_directories(folder_);
     for (const char* name : own_files) remove_own(path(name));
     for (int epoch : kept_epochs()) remove_own(folder_ / kept_name(epoch));
-    for (const char* name : {checkpoint, event}) {
+    for (const fs::path& file : event_files()) fs::remove(file);
+    for (const char* name : {checkpoint, event, events}) {
       const fs::path inner = path(name).parent_path();
       if (fs::is_directory(inner) && fs::is_empty(inner)) fs::remove(inner);
     }
   } catch (const fs::filesystem_error& error) {
     fail(folder_.string(), ": cannot be made a run folder: ", error.code().message());
   }
+}
+
+std::vector<fs::path> RunDirectory::event_files() const {
+  const fs::path first = path(events);
+  return files_that(first.parent_path(), [&](const std::string& name) {
+    return name.starts_with(first.filename().string());
+  });
 }
 
 void RunDirectory::save(const StoredModel& model) const {

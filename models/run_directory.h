@@ -50,6 +50,7 @@ class RunDirectory {
   static constexpr const char* samples = "samples.png";
   static constexpr const char* reconstructions = "reconstructions.png";
   static constexpr const char* report = "report.html";
+  static constexpr const char* events = "tensorboard/events.out.tfevents.";  // and what follows
   static constexpr const char* event = "blackbox/event.json";
   static constexpr const char* event_batch = "blackbox/batch.npy";
   static constexpr const char* event_state = "blackbox/state.safetensors";
@@ -64,6 +65,8 @@ class RunDirectory {
   void require_empty() const;
   /// Makes the folder, or removes the files above from it, and no others.
   void clear() const;
+  /// Those that there are of `events`.
+  std::vector<std::filesystem::path> event_files() const;
 
   void save(const StoredModel&) const;
   StoredModel stored_model() const;

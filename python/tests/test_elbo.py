@@ -15,6 +15,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import elbo
 
@@ -99,6 +100,18 @@ def test_validation_data_and_a_second_domain_may_be_arrays_too(tmp_path):
             tmp_path / "yv.npy", "--out", tmp_path / "run", "--likelihood", "gaussian", *flags(QUICK))
     model = elbo.train(x, valid=x[:50], with_=y, with_valid=y[:50], likelihood="gaussian", **QUICK)
     assert weights(model.folder) == weights(tmp_path / "run")
+
+
+def test_tensorboard_reads_the_metrics_of_a_run_that_went_on(tmp_path):
+    options = {"likelihood": "gaussian", "valid": 0.2, "out": tmp_path / "run", **QUICK}
+    elbo.train(numbers(), tensorboard=True, **options)
+    elbo.train(numbers(), resume=True, **{**options, "epochs": 5})
+    log = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    for tag, key in (("train/elbo", "elbo"), ("valid/kl", "valid_kl"), ("schedule/beta", "beta")):
+        events = log.Scalars(tag)
+        assert [e.step for e in events] == [1, 2, 3, 4, 5]
+        assert [e.value for e in events] == [np.float32(line[key]) for line in lines]
 
 
 def test_a_file_trains_as_it_does_on_the_command_line(tmp_path):
