@@ -80,6 +80,14 @@ std::vector<float> decoded_mean(const Model& model, const std::vector<float>& z,
   return model.mean(decode(model, z, given));
 }
 
+std::vector<float> most_probable(const Model& model, const std::vector<Real>& theta) {
+  std::vector<float> classes;
+  const auto many = long(observation(model.config()).heads);
+  for (auto logits = theta.begin(); logits != theta.end(); logits += many)
+    classes.push_back(float(std::max_element(logits, logits + many) - logits));
+  return classes;
+}
+
 std::vector<float> decoded_mean(const Model& model, const Dataset& latents,
                                 const std::string& condition) {
   require(latents.columns == model.config().latent, latents.source, ": has ", latents.columns,

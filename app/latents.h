@@ -40,6 +40,9 @@ std::vector<float> along(const std::vector<float>& start, int unit, double low, 
 /// E[x | z] of latents [rows,D], told `given`, as Model::mean.
 std::vector<float> decoded_mean(const Model&, const std::vector<float>& z,
                                 const std::vector<float>& given);
+
+/// The most probable classes, of a categorical model's parameters.
+std::vector<float> most_probable(const Model&, const std::vector<Real>& theta);
 /// The same of latents as somebody gave them, told what --condition says.
 /// Errors: other columns than the model has units; NaN.
 std::vector<float> decoded_mean(const Model&, const Dataset& latents, const std::string& condition);

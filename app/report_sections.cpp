@@ -49,12 +49,7 @@ bool has_classes(const Model& model) {
 std::vector<float> expected(const Model& model, const std::vector<float>& z,
                             const std::vector<float>& given, bool classes) {
   const std::vector<Real> theta = decode(model, z, given);
-  if (!classes) return model.mean(theta);
-  std::vector<float> x;
-  const auto many = long(observation(model.config()).heads);
-  for (auto logits = theta.begin(); logits != theta.end(); logits += many)
-    x.push_back(float(std::max_element(logits, logits + many) - logits));
-  return x;
+  return classes ? most_probable(model, theta) : model.mean(theta);
 }
 
 /// 1 - Σ (x - x̂)² / Σ (x - x̄)²

@@ -125,7 +125,10 @@ int run(const SampleCommand& given) {
   if (png) require_output(c.out, stored.image_height > 0);
   const Model model = folder.load_model(device);
   const Latents latents = latents_of(c, folder, model);
-  std::vector<float> x = in_mode(c.mode, model, decode(model, latents.z, latents.given), c.seed);
+  const std::vector<Real> theta = decode(model, latents.z, latents.given);
+  const bool letters = fasta && c.mode == "mean" && model.config().likelihood == "categorical";
+  std::vector<float> x =
+      letters ? most_probable(model, theta) : in_mode(c.mode, model, theta, c.seed);
   const long rows = long(latents.z.size()) / model.config().latent;
   if (png) {
     const double side = c.near.empty() ? std::sqrt(double(rows)) : double(c.count);

@@ -407,8 +407,8 @@ class Training {
       config.classes = classes_of(data, 0, config.observed);
     if (second_domain(config).likelihood == "categorical" && config.with_classes == 0)
       config.with_classes = classes_of(data, config.observed, config.with_observed);
-    if (config.input == "auto" && !config.two_domains() && data.missing() > 0 &&
-        !encoder_input(config))
+    const bool gaps = data.missing() > 0 || (parts.valid && parts.valid->missing() > 0);
+    if (config.input == "auto" && !config.two_domains() && gaps && !encoder_input(config))
       config.input = "masked";
     const auto corruption = corruption_of(c.corrupt);
     if (config.input == "auto" && corruption && corruption->kind == Corruption::Kind::mask &&

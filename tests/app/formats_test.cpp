@@ -218,6 +218,16 @@ TEST(Sequences, are_drawn_as_fasta_in_the_letters_of_the_training_data) {
   const Dataset letters = read_dataset(folder / "x.fasta?alphabet=ACGT");
   EXPECT_EQ(letters.row_names, (Words{"sample-1", "sample-2", "sample-3"}));
   EXPECT_EQ(letters.values(), read_npy(folder / "x.npy").values());
+  // --mode mean: the letters of the largest logits, of the same latents.
+  for (const Words& words : {Words{"mean", "x.fasta"}, Words{"params", "p.npy"}})
+    ASSERT_EQ(run(folder, {"sample", "r", "-n", "3", "--mode", words[0], "--out", words[1]}).status,
+              0);
+  const std::vector<float> likely = read_dataset(folder / "x.fasta?alphabet=ACGT").values();
+  const std::vector<float> logits = read_npy(folder / "p.npy").values();
+  ASSERT_EQ(logits.size(), 4 * likely.size());
+  for (std::size_t i = 0; i < likely.size(); ++i)
+    for (std::size_t k = 0; k < 4; ++k)
+      EXPECT_GE(logits[4 * i + std::size_t(likely[i])], logits[4 * i + k]) << i;
   const Outcome numbers = run(folder, {"sample", "r", "--mode", "params", "--out", "x.fasta"});
   EXPECT_EQ(numbers.status, 2);
   EXPECT_EQ(numbers.error.find("elbo: sample: --mode params: parameters are no letters"), 0u)

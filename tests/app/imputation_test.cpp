@@ -38,6 +38,11 @@ class Restorer : public testing::Test {
   }
 };
 
+TEST_F(Restorer, is_trained_on_whole_data_where_only_the_validation_data_have_gaps) {
+  train("g", "whole.csv", {"--likelihood", "gaussian", "--valid", "table.csv"});
+  EXPECT_NE(content_of(*folder / "g/config.json").find("\"masked\""), std::string::npos);
+}
+
 TEST_F(Restorer, imputes_what_is_missing_and_leaves_the_rest_and_its_names) {
   const Outcome done = run(*folder, {"impute", "t", "table.csv", "--out", "full.csv",
                                      "--imputations", "2", "--interval", "0.9"});
