@@ -101,8 +101,12 @@ class Training {
   bool finished() const { return over() && folder_.has(RunDirectory::report); }
 
   void go_on() {
+    folder_.remove_leftovers();
     // The report is written last: a run that has one is finished.
-    std::filesystem::remove(folder_.path(RunDirectory::report));
+    const std::filesystem::path report = folder_.path(RunDirectory::report);
+    std::error_code status;
+    std::filesystem::remove(report, status);
+    require(!status, report.string(), ": cannot be removed: ", status.message());
     write_configs();
     metrics_.rewrite(state_.history);
   }
@@ -270,8 +274,12 @@ class Training {
     if (!found) fail(error.what());
     go_back();
     trainer_->run_to(found->step - 1);
-    keep_event(*found);
     std::string what = found->sentence();
+    try {
+      keep_event(*found);
+    } catch (const Error& unwritten) {  // what was found matters more
+      what += fmt::format("; {}", unwritten.what());
+    }
     if (state_.halvings < command_.recover) {
       Checkpoint slower = stored;
       ++slower.halvings;

@@ -64,6 +64,8 @@ class RunDirectory {
   void require_empty() const;
   /// Makes the folder, or removes the files above from it, and no others.
   void clear() const;
+  /// Removes what killed trainings left of such files under temporary names.
+  void remove_leftovers() const;
 
   void save(const StoredModel&) const;
   StoredModel stored_model() const;
