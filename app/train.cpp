@@ -129,8 +129,12 @@ class Training {
 
   void go_on() {
     if (!writes_) return;
+    folder_.remove_leftovers();
     // The report is written last: a run that has one is finished.
-    std::filesystem::remove(folder_.path(RunDirectory::report));
+    const std::filesystem::path report = folder_.path(RunDirectory::report);
+    std::error_code status;
+    std::filesystem::remove(report, status);
+    require(!status, report.string(), ": cannot be removed: ", status.message());
     write_configs();
     metrics_.rewrite(state_.history);
   }
@@ -306,8 +310,12 @@ class Training {
     if (!found) fail(error.what());
     go_back();
     trainer_->run_to(found->step - 1);
-    keep_event(*found);
     std::string what = found->sentence();
+    try {
+      keep_event(*found);
+    } catch (const Error& unwritten) {  // what was found matters more
+      what += fmt::format("; {}", unwritten.what());
+    }
     if (state_.halvings < command_.recover) {
       Checkpoint slower = stored;
       ++slower.halvings;

@@ -1,8 +1,10 @@
 #include "data/h5ad.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 
@@ -236,7 +238,7 @@ void write_obsm(const std::string& path, const std::string& out, const std::stri
     std::ofstream copy(target.temporary(), std::ios::binary);
     copy << std::ifstream(path, std::ios::binary).rdbuf();
     copy.close();
-    require(copy.good(), out, ": cannot be written");
+    require(copy.good(), out, ": cannot be written: ", std::strerror(errno));
   }
   Hdf5File file(target.temporary(), Hdf5File::Access::change);
   if (!file.has("obsm")) {

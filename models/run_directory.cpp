@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr const char* own_files[] = {
+constexpr std::string_view own_files[] = {
     RunDirectory::config_toml, RunDirectory::config_json,     RunDirectory::weights,
     RunDirectory::checkpoint,  RunDirectory::metrics_csv,     RunDirectory::metrics_jsonl,
     RunDirectory::samples,     RunDirectory::reconstructions, RunDirectory::report,
@@ -42,24 +42,28 @@ std::vector<Parameter> kept_of(const Optimizer& optimizer, std::size_t i) {
           {"second_moment." + p.name, optimizer.second_moment(i), p.interleave, true, p.flat}};
 }
 
-/// The files of a folder whose names `are` takes.
-template <class F>
-std::vector<fs::path> files_that(const fs::path& folder, F&& are) {
-  std::vector<fs::path> found;
-  if (!fs::is_directory(folder)) return found;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (are(entry.path().filename().string()) && !entry.is_directory())
-      found.push_back(entry.path());
-  return found;
+/// Whether a file of that name, "samples.png" or "checkpoint/epoch-000012.safetensors", is Elbo's.
+bool is_own(const std::string& name) {
+  int epoch = 0;
+  return std::ranges::find(own_files, name) != std::end(own_files) ||
+         name.starts_with(RunDirectory::events) ||
+         (std::sscanf(name.c_str(), "checkpoint/epoch-%d", &epoch) == 1 &&
+          name == kept_name(epoch));
 }
 
-/// Removes a file and what a killed process left of it under temporary names.
-void remove_own(const fs::path& file) {
-  const std::string name = file.filename().string();
-  for (const fs::path& path : files_that(file.parent_path(), [&](const std::string& other) {
-         return other == name || other.starts_with(name + ".tmp-");
-       }))
-    fs::remove(path);
+/// Elbo's files in a run folder; or what killed processes left of them under temporary names.
+std::vector<fs::path> own_files_in(const fs::path& folder, bool temporary) {
+  std::vector<fs::path> found;
+  for (const char* inner : {"", "checkpoint/", "blackbox/", "tensorboard/"}) {
+    if (!fs::is_directory(folder / inner)) continue;
+    for (const auto& entry : fs::directory_iterator(folder / inner)) {
+      const std::string name = inner + entry.path().filename().string();
+      const std::size_t end = name.find(".tmp-");
+      if ((end != name.npos) == temporary && is_own(name.substr(0, end)) && !entry.is_directory())
+        found.push_back(entry.path());
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -74,9 +78,8 @@ void RunDirectory::require_empty() const {
 void RunDirectory::clear() const {
   try {
     fs::create_directories(folder_);
-    for (const char* name : own_files) remove_own(path(name));
-    for (int epoch : kept_epochs()) remove_own(folder_ / kept_name(epoch));
-    for (const fs::path& file : event_files()) fs::remove(file);
+    remove_leftovers();
+    for (const fs::path& file : own_files_in(folder_, false)) fs::remove(file);
     for (const char* name : {checkpoint, event, events}) {
       const fs::path inner = path(name).parent_path();
       if (fs::is_directory(inner) && fs::is_empty(inner)) fs::remove(inner);
@@ -87,10 +90,16 @@ void RunDirectory::clear() const {
 }
 
 std::vector<fs::path> RunDirectory::event_files() const {
-  const fs::path first = path(events);
-  return files_that(first.parent_path(), [&](const std::string& name) {
-    return name.starts_with(first.filename().string());
+  std::vector<fs::path> found = own_files_in(folder_, false);
+  std::erase_if(found, [&](const fs::path& file) {
+    return file.parent_path() != path(events).parent_path();
   });
+  return found;
+}
+
+void RunDirectory::remove_leftovers() const {
+  std::error_code none;  // they are in nobody's way
+  for (const fs::path& file : own_files_in(folder_, true)) fs::remove(file, none);
 }
 
 void RunDirectory::save(const StoredModel& model) const {
@@ -220,7 +229,7 @@ void RunDirectory::keep_checkpoint(int epoch, int most) const {
     if (unlinked) fs::copy_file(from, temporary);
     fs::rename(temporary, to);
     const std::vector<int> kept = kept_epochs();
-    for (int i = 0; i + most < int(kept.size()); ++i) remove_own(folder_ / kept_name(kept[i]));
+    for (int i = 0; i + most < int(kept.size()); ++i) fs::remove(folder_ / kept_name(kept[i]));
   } catch (const fs::filesystem_error& error) {
     std::error_code none;
     fs::remove(temporary, none);

@@ -67,6 +67,8 @@ class RunDirectory {
   void clear() const;
   /// Those that there are of `events`.
   std::vector<std::filesystem::path> event_files() const;
+  /// Removes what killed trainings left of such files under temporary names.
+  void remove_leftovers() const;
 
   void save(const StoredModel&) const;
   StoredModel stored_model() const;
