@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/dataset.h"
 #include "kernels/cpu/instruction_sets.h"
 #include "models/run_directory.h"
+#include "nn/safetensors.h"
 #include "tests/app/program.h"
 
 namespace elbo::test {
@@ -313,6 +315,59 @@ TEST(RunFolder, of_a_loss_that_is_not_finite_says_where_it_began_and_shows_it_ag
   EXPECT_TRUE(replayed.at("loss").is_string()) << "not a number: " << replayed.at("loss");
   for (int c = 0; c < batch.columns; ++c)
     ASSERT_EQ(replayed.at("x").at(c).get<float>(), batch.value(event.at("row").get<int>(), c));
+}
+
+/// 200 rows of 5 numbers of some size; but for one of them, if it is told.
+std::string table(int row = -1, double number = 0) {
+  std::ostringstream text;
+  text << "a,b,c,d,e\n";
+  for (int r = 0; r < 200; ++r)
+    for (int c = 0; c < 5; ++c) {
+      const double usual = std::sin(7.0 * r + 3.0 * c);
+      text << (r == row && c == 3 ? number : usual) << (c < 4 ? ',' : '\n');
+    }
+  return text.str();
+}
+
+Words table_training(const std::string& epochs = "1") {
+  return {"train",   "x.csv", "--likelihood", "gaussian", "--sigma", "feature", "--hidden", "8",
+          "--batch", "32",    "--latent",     "2",        "--out",   "r",       "--epochs", epochs};
+}
+
+TEST(RunFolder, names_the_datum_whose_number_the_network_cannot_take) {
+  const TemporaryFolder folder;
+  folder.with("x.csv", table(137, 3e30));
+  const Outcome outcome = run(folder, table_training());
+  EXPECT_EQ(outcome.status, 1);
+  const auto event = nlohmann::json::parse(content_of(folder / "r/blackbox/event.json"));
+  EXPECT_EQ(event.at("datum"), 137) << outcome.error;
+  EXPECT_EQ(event.at("data").at(event.at("row").get<std::size_t>()), 137);
+  EXPECT_TRUE(event.at("layer").get<std::string>().starts_with("encoder.")) << outcome.error;
+  EXPECT_NE(outcome.error.find("of datum 137"), std::string::npos) << outcome.error;
+  const Outcome shown =
+      run(folder,
+          {"replay", "r", "--step", std::to_string(event.at("step").get<int>()), "--datum", "137"});
+  EXPECT_EQ(shown.status, 0) << shown.error;
+  folder.with("x.csv", table(137, std::numeric_limits<double>::infinity()));
+  const Outcome infinite = run(folder, {"train", "x.csv", "--out", "s"});
+  EXPECT_NE(infinite.error.find("x.csv:139:4: \"inf\" is not finite"), std::string::npos)
+      << infinite.error;
+}
+
+TEST(RunFolder, names_the_parameter_of_the_likelihood_that_is_not_finite) {
+  const TemporaryFolder folder;
+  folder.with("x.csv", table());
+  ASSERT_EQ(run(folder, table_training()).status, 0);
+  SafeTensors state = read_safetensors(folder / "r/checkpoint/state.safetensors");
+  state.arrays.at("log_variance").values[2] = std::numeric_limits<Real>::quiet_NaN();
+  write_safetensors(folder / "r/checkpoint/state.safetensors", state);
+  Words words = table_training("3");
+  words.push_back("--resume");
+  const Outcome outcome = run(folder, words);
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.error.find("step 8 (epoch 2): `"), std::string::npos) << outcome.error;
+  EXPECT_NE(outcome.error.find("log-likelihood"), std::string::npos) << outcome.error;
+  EXPECT_NE(outcome.error.find("log_variance is not finite"), std::string::npos) << outcome.error;
 }
 
 TEST(RunFolder, recovers_from_a_loss_that_is_not_finite_at_a_smaller_rate_and_resumes_with_it) {
