@@ -140,6 +140,24 @@ def test_asked_a_model_answers_what_the_executable_writes(gaussian, run):
     assert model.sample(5, "params").shape == (5, 12, 2) and model.parameter_names == ["mean", "log_variance"]
 
 
+def test_the_safetensors_package_reads_the_weights_and_writes_what_elbo_reads(gaussian, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    x, model = gaussian
+    model.save(tmp_path / "run")
+    arrays = safetensors.load_file(tmp_path / "run" / "model.safetensors")
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "encoder.layers.0.weight": (32, 12), "encoder.layers.0.bias": (32,),
+        "encoder.layers.1.weight": (6, 32), "encoder.layers.1.bias": (6,),
+        "decoder.layers.0.weight": (32, 3), "decoder.layers.0.bias": (32,),
+        "decoder.layers.1.weight": (24, 32), "decoder.layers.1.bias": (24,)}
+    safetensors.save_file(arrays, tmp_path / "run" / "model.safetensors")
+    assert np.array_equal(elbo.load(tmp_path / "run", device="cpu").encode(x), model.encode(x))
+    arrays["encoder.layers.1.bias"][:3] += 1  # the means' bias comes first
+    safetensors.save_file(arrays, tmp_path / "run" / "model.safetensors")
+    moved = elbo.load(tmp_path / "run", device="cpu").encode(x) - model.encode(x)
+    assert np.all(np.abs(moved - 1) <= np.finfo(np.float32).eps * (1 + np.abs(model.encode(x))))
+
+
 def test_a_loaded_model_is_the_one_that_was_saved(gaussian, run):
     x, model = gaussian
     again = elbo.load(run / "run", device="cpu")
