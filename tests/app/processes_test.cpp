@@ -17,7 +17,10 @@ class Processes : public testing::Test {
  protected:
   void SetUp() override {
     if (!ELBO_HAS_MPI) GTEST_SKIP() << "this build has no MPI";
+    setenv("LSAN_OPTIONS", "detect_leaks=0", 1);  // OpenMPI leaves memory behind
   }
+
+  void TearDown() override { unsetenv("LSAN_OPTIONS"); }
 
   static Words launcher(int count) {
     return {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", std::to_string(count)};
