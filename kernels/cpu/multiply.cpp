@@ -9,7 +9,8 @@ inline namespace ELBO_ISA {
 namespace {
 
 constexpr int tile_rows = registers == 32 ? 8 : 4, tile_vectors = panel_columns / lanes;
-constexpr int most_depth = 512;  // of a copied panel: it stays in the second cache
+constexpr int most_depth = 192;  // of a copied panel: it stays in the first cache
+constexpr int most_lines = 128;  // of a that are copied: they stay in the second
 
 /// A factor whose entry of a row (or column) i and depth k lies at data[i * line + k * step].
 struct Factor {
@@ -43,25 +44,47 @@ void pack(const Factor& b, int first, int n, int from, int depth, Real* panel) {
       panel[k * width + i] = i < n ? *b.at(first + i, from + k) : Real(0);
 }
 
-/// c [M, V * lanes] of a's rows first … first + M, or added to what is there.
+/// Some rows of a, tile after tile: entry m, k of one lies at data[m * line + k * step], and the
+/// next tile begins `tile` numbers later.
+struct Lines {
+  const Real* data;
+  std::ptrdiff_t line, step, tile;
+};
+
+/// Rows first … first + m of a transposed a, copied as [m / tile_rows][depth][tile_rows].
+Lines pack_lines(const Factor& a, int first, int m, int from, int depth) {
+  alignas(64) static thread_local Real copied[most_depth * most_lines];
+  for (int k = 0; k < depth; ++k) {
+    const Real* const in = a.at(first, from + k);
+    // Each k is of a page that no prefetcher foresees.
+    for (int r = 0; r < m; r += 64 / int(sizeof(Real))) __builtin_prefetch(in + 8 * a.step + r);
+    Real* out = copied + k * tile_rows;
+    int r = 0;
+    for (; r + tile_rows <= m; r += tile_rows, out += depth * tile_rows)
+      std::copy_n(in + r, tile_rows, out);
+    for (int i = 0; r + i < m; ++i) out[i] = in[r + i];
+  }
+  return {copied, 1, tile_rows, depth * tile_rows};
+}
+
+/// c [M, V * lanes] of a tile of M rows of a, or added to what is there.
 template <int M, int V>
-void tile(const Factor& a, int first, int from, int depth, const Real* panel, bool add, Real* c,
-          int c_stride, Ahead& soon) {
+void tile(const Lines& a, int depth, const Real* panel, bool add, Real* c, int c_stride,
+          Ahead& soon) {
   Ahead ahead = soon;
+  const std::ptrdiff_t line = a.line, step = a.step;
+  const Real* rows = a.data;
   Vector sum[M][V];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < V; ++v) sum[m][v] = add ? load(c + m * c_stride + v * lanes) : Vector{};
-  const Real* const rows = a.at(first, from);
-  for (int k = 0; k < depth; ++k) {
-    // Where a lies depth by depth, lines are of pages that no prefetcher foresees.
-    if (a.step != 1) __builtin_prefetch(rows + (k + 12) * a.step);
+  for (int k = 0; k < depth; ++k, rows += step) {
     if (k % 4 == 0) ahead.fetch();
     Vector columns[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) columns[v] = load(panel + (k * V + v) * lanes);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
-      const Real x = rows[m * a.line + k * a.step];
+      const Real x = rows[m * line];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sum[m][v] += x * columns[v];
     }
@@ -71,37 +94,34 @@ void tile(const Factor& a, int first, int from, int depth, const Real* panel, bo
   soon = ahead;
 }
 
-using Tile = void (*)(const Factor&, int, int, int, const Real*, bool, Real*, int, Ahead&);
+using Tile = void (*)(const Lines&, int, const Real*, bool, Real*, int, Ahead&);
 template <int V, int... m>
 constexpr Tile tile_of(int rows, std::integer_sequence<int, m...>) {
   constexpr Tile tiles[] = {tile<m + 1, V>...};
   return tiles[rows - 1];
 }
 
-/// One panel of c, of n ≤ V * lanes columns.
+/// A part of the depth, and of the rows, of one panel of c, of n ≤ V * lanes columns.
 template <int V>
-void panel(const Factor& a, const Factor& b, int m, int first, int n, int depth, Real* c,
+void panel(Lines a, const Factor& b, int m, int first, int n, int from, int depth, Real* c,
            int c_stride, Ahead& ahead) {
   alignas(64) static thread_local Real copied[most_depth * V * lanes];
   alignas(64) Real edge[tile_rows * V * lanes];
-  const bool whole = n == V * lanes;
-  for (int from = 0; from < depth; from += most_depth) {
-    const int deep = std::min(most_depth, depth - from);
-    pack<V>(b, first, n, from, deep, copied);
-    for (int r = 0; r < m; r += tile_rows) {
-      const int rows = std::min(tile_rows, m - r);
-      Real* const out = c + std::ptrdiff_t(r) * c_stride + first;
-      Real* const to = whole ? out : edge;
-      const int stride = whole ? c_stride : V * lanes;
-      if (!whole && from > 0)
-        for (int i = 0; i < rows; ++i)
-          std::copy_n(out + std::ptrdiff_t(i) * c_stride, n, edge + i * stride);
-      tile_of<V>(rows, std::make_integer_sequence<int, tile_rows>{})(a, r, from, deep, copied,
-                                                                     from > 0, to, stride, ahead);
-      if (!whole)
-        for (int i = 0; i < rows; ++i)
-          std::copy_n(edge + i * stride, n, out + std::ptrdiff_t(i) * c_stride);
-    }
+  const bool whole = n == V * lanes, add = from > 0;
+  pack<V>(b, first, n, from, depth, copied);
+  for (int r = 0; r < m; r += tile_rows, a.data += a.tile) {
+    const int rows = std::min(tile_rows, m - r);
+    Real* const out = c + std::ptrdiff_t(r) * c_stride + first;
+    Real* const to = whole ? out : edge;
+    const int stride = whole ? c_stride : V * lanes;
+    if (!whole && add)
+      for (int i = 0; i < rows; ++i)
+        std::copy_n(out + std::ptrdiff_t(i) * c_stride, n, edge + i * stride);
+    tile_of<V>(rows, std::make_integer_sequence<int, tile_rows>{})(a, depth, copied, add, to,
+                                                                   stride, ahead);
+    if (!whole)
+      for (int i = 0; i < rows; ++i)
+        std::copy_n(edge + i * stride, n, out + std::ptrdiff_t(i) * c_stride);
   }
 }
 
@@ -109,22 +129,36 @@ void panel(const Factor& a, const Factor& b, int m, int first, int n, int depth,
 
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
               int a_stride, const Real* b, int b_stride, Real* c, int c_stride, Ahead ahead) {
+  static_assert(tile_vectors == 3);
   const Factor left{a, a_transposed ? 1 : a_stride, a_transposed ? a_stride : 1};
   const Factor right{b, b_transposed ? b_stride : 1, b_transposed ? 1 : b_stride};
-  for (int first = 0; first < n; first += panel_columns) {
-    const int count = std::min(panel_columns, n - first);
-    static_assert(tile_vectors == 3);
-    const auto one = count > 2 * lanes ? panel<3> : count > lanes ? panel<2> : panel<1>;
-    if (ahead.rows == 0 && first + count < n) {
-      const int next = std::min(panel_columns, n - first - count);
-      ahead = {.from = {right.at(first + count, 0)},
-               .matrices = 1,
-               .columns = b_transposed ? depth : next,
-               .rows = b_transposed ? next : depth,
-               .stride = b_stride};
+  const int most_rows = a_transposed ? most_lines : m;
+  for (int row = 0; row < m; row += most_rows)
+    for (int from = 0; from < depth; from += most_depth) {
+      const int rows = std::min(most_rows, m - row), deep = std::min(most_depth, depth - from);
+      const bool last = row + rows == m && from + deep == depth;
+      const Lines lines =
+          a_transposed ? pack_lines(left, row, rows, from, deep)
+                       : Lines{left.at(row, from), left.line, left.step, tile_rows * left.line};
+      for (int first = 0; first < n; first += panel_columns) {
+        const int count = std::min(panel_columns, n - first);
+        // The panel after this one; with the last ones what the caller will need.
+        const bool beside = first + count < n;
+        const int next = beside ? first + count : 0, next_from = beside ? from : from + deep;
+        const int wide = std::min(panel_columns, n - next);
+        const int high = std::min(most_depth, depth - next_from);
+        Ahead following{.from = {right.at(next, next_from)},
+                        .matrices = 1,
+                        .columns = b_transposed ? high : wide,
+                        .rows = b_transposed ? wide : high,
+                        .stride = b_stride};
+        const bool callers = last && ahead.rows > 0;
+        if (!callers && high <= 0) following.rows = 0;
+        const auto one = count > 2 * lanes ? panel<3> : count > lanes ? panel<2> : panel<1>;
+        one(lines, right, rows, first, count, from, deep, c + std::ptrdiff_t(row) * c_stride,
+            c_stride, callers ? ahead : following);
+      }
     }
-    one(left, right, m, first, count, depth, c, c_stride, ahead);
-  }
   if (depth == 0)
     for (int r = 0; r < m; ++r) std::fill_n(c + std::ptrdiff_t(r) * c_stride, n, Real(0));
 }

@@ -50,8 +50,8 @@ void column_sums(const Matrix& dy, int first, int m, Real* out) {
 }  // namespace
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
-  // Tiles of a gradient that stay in the first cache until they are drained.
-  constexpr int tile_rows = 64, panels = 5;
+  // Tiles of a gradient that stay in the second cache until they are drained.
+  constexpr int tile_rows = 96, tile_columns = 5 * panel_columns;
   struct Task {
     const WeightGradient* layer;
     int row, column;
@@ -59,29 +59,27 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   std::vector<Task> tasks;
   for (const WeightGradient& layer : op.layers)
     for (int row = 0; row < layer.dy.columns; row += tile_rows)
-      for (int column = 0; column == 0 || column < layer.x.columns;
-           column += panels * panel_columns)
+      for (int column = 0; column == 0 || column < layer.x.columns; column += tile_columns)
         tasks.push_back({&layer, row, column});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
-    const int row = tasks[i].row, m = std::min(tile_rows, dy.columns - row);
-    const int end = std::min(x.columns, tasks[i].column + panels * panel_columns);
-    if (x.present())
-      for (int column = tasks[i].column; column < end; column += panel_columns) {
-        alignas(64) Real tile[tile_rows * panel_columns];
-        const int n = std::min(panel_columns, end - column);
-        Ahead ahead;
-        if (weight.updates) {
-          const Update& u = weight.update;
-          ahead.columns = n, ahead.rows = m, ahead.stride = u.w.stride;
-          for (const Matrix& part : {u.w, u.m, u.v})
-            if (part.present()) ahead.from[ahead.matrices++] = part.row(row) + column;
-        }
-        multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
-                 tile, panel_columns, ahead);
-        drain(weight, row, column, m, n, tile, panel_columns);
+    const int row = tasks[i].row, column = tasks[i].column;
+    const int m = std::min(tile_rows, dy.columns - row);
+    if (x.present()) {
+      const int n = std::min(tile_columns, x.columns - column);
+      Ahead ahead;
+      if (weight.updates) {
+        const Update& u = weight.update;
+        ahead.columns = n, ahead.rows = m, ahead.stride = u.w.stride;
+        for (const Matrix& part : {u.w, u.m, u.v})
+          if (part.present()) ahead.from[ahead.matrices++] = part.row(row) + column;
       }
-    if (tasks[i].column > 0 || (!bias.gradient.present() && !bias.updates)) return;
+      Real* const tile = scratch(tile_rows * tile_columns);
+      multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
+               tile, tile_columns, ahead);
+      drain(weight, row, column, m, n, tile, tile_columns);
+    }
+    if (column > 0 || (!bias.gradient.present() && !bias.updates)) return;
     Real sums[tile_rows];
     column_sums(dy, row, m, sums);
     drain(bias, 0, row, 1, m, sums, m);  // a bias is a row; the tile covers some of its columns
@@ -123,10 +121,16 @@ void Skeletons::objective(const Objective& op) const {
 
 void Skeletons::map(int rows, int columns, const SampleManyGradientBody& shared) const {
   each(rows, 1, [&](int b) {
-    const SampleManyGradientBody body = shared;
+    SampleManyGradientBody body = shared;
     Real* const sums = scratch(2 * std::size_t(columns));
     std::fill_n(sums, 2 * columns, Real(0));
+    Real* noise = nullptr;
+    if (Matrix& given = body.op.noise.given; !given.present()) {
+      noise = scratch<Purpose::noise>(std::size_t(columns) + normals_beyond);
+      given = {noise, 1, columns, 0};  // of one sample after the other
+    }
     const auto add = [&](const auto& row) {
+      if (noise) draw_normals(row.noise, 0, columns, noise);
 #pragma GCC ivdep
       for (int unit = 0; unit < columns; ++unit) {
         const Vec<2> part = row(unit);

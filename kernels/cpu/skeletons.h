@@ -5,13 +5,16 @@
 #include <utility>
 
 #include "kernels/cpu/multiply.h"
+#include "kernels/cpu/noise.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/operations.h"
 
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
 
-/// Uninitialised memory of the calling thread, kept from call to call.
+/// Uninitialised memory of the calling thread, for one purpose, kept from call to call.
+enum class Purpose { tile, noise };
+template <Purpose = Purpose::tile>
 inline Real* scratch(std::size_t count) {
   struct Memory {
     Real* data = nullptr;
@@ -80,15 +83,22 @@ struct RowTeam {
   }
   template <class F>
   Real max(int n, F&& f) const {
-    constexpr int beside = 16;  // in any order: the largest is the same
-    Real most[beside];
-    std::fill_n(most, beside, -std::numeric_limits<Real>::infinity());
-    const int even = n / beside * beside;
-    for (int i = 0; i < even; i += beside)
-      for (int k = 0; k < beside; ++k) most[k] = larger(most[k], f(i + k));
-    for (int i = even; i < n; ++i) most[i - even] = larger(most[i - even], f(i));
-    for (int k = 1; k < beside; ++k) most[0] = larger(most[0], most[k]);
-    return most[0];
+    // In any order: the largest is the same.
+    Vector most = Vector{} - std::numeric_limits<Real>::infinity();
+    Real some[piece];
+    for (int first = 0; first < n; first += piece) {
+      const int count = std::min(piece, n - first);
+#pragma GCC ivdep
+      for (int i = 0; i < count; ++i) some[i] = f(first + i);
+      for (int i = count; i % lanes != 0; ++i) some[i] = some[0];
+      for (int i = 0; i < count; i += lanes) {
+        const Vector next = load(some + i);
+        most = (next > most) | (next != next) ? next : most;
+      }
+    }
+    Real largest = most[0];
+    for (int k = 1; k < lanes; ++k) largest = larger(largest, most[k]);
+    return largest;
   }
   template <class F>
   void once(F&& f) const {
@@ -226,7 +236,8 @@ struct Skeletons {
       const int end = std::min(rows, (task + 1) * map_rows_per_task);
       for (int r = task * map_rows_per_task; r < end; ++r) {
         double sum;
-        if constexpr (requires { own.row(r); }) sum = sum_of(columns, own.row(r));
+        if constexpr (requires { own.row(r); })
+          sum = sum_of(columns, drawn(own, r, 0, columns).row(r));
         else sum = sum_of(columns, [&](int c) { return own(r, c); });
         if (out.present()) out(r, 0) = Real(sum);
       }
@@ -388,14 +399,29 @@ struct Skeletons {
     return true;
   }
 
+  /// The body for some units of a row; noise that it needs is drawn beforehand, side by side.
+  template <class Body>
+  [[gnu::always_inline]] static Body drawn(const Body& body, int r, int unit, int units) {
+    Body own = body;
+    if constexpr (requires { own.op.noise.given; })
+      if (Noise& noise = own.op.noise; !noise.given.present()) {
+        const int end = unit + units;
+        Real* const all = scratch<Purpose::noise>(std::size_t(end) + normals_beyond);
+        draw_normals(noise.row(r), unit, units, all);
+        noise.given = {all, 1, end, 0};  // the same row whichever is asked for
+      }
+    return own;
+  }
+
   /// The body over `units` units of one row whose numbers lie at `numbers`, the first being `unit`.
   /// Inlined where `body` is a task's own copy, which nothing that it writes can change.
   template <class Body>
   [[gnu::always_inline]] static void finish_row(const Body& body, int r, int unit, int units,
                                                 const Real* numbers, int tile) {
+    const Body own = drawn(body, r, unit, units);
     const auto at = [&] {
-      if constexpr (requires { body.row(r); }) return body.row(r);
-      else return [&body, r](int u, const auto& v) { return body(r, u, v); };
+      if constexpr (requires { own.row(r); }) return own.row(r);
+      else return [&own, r](int u, const auto& v) { return own(r, u, v); };
     }();
     const auto entry = [&](int u) __attribute__((always_inline)) {
       Vec<Body::width> v;

@@ -1,4 +1,9 @@
 #pragma once
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#include <cstdint>
 #include <utility>
 
 #include "kernels/matrix.h"
@@ -28,6 +33,22 @@ using Unaligned [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(Real)), g
 }
 [[gnu::always_inline]] inline void store(Real* to, Vector v) {
   *reinterpret_cast<Unaligned*>(to) = v;
+}
+
+/// Words of 32 bits in wider lanes; whatever is above them.
+using Words [[gnu::vector_size(vector_bytes)]] = std::uint64_t;
+
+/// The products of the words, of 64 bits.
+[[gnu::always_inline]] inline Words product_of_words(Words a, Words b) {
+#if defined(__AVX512F__)
+  return Words(_mm512_mul_epu32(__m512i(a), __m512i(b)));
+#elif defined(__AVX2__)
+  return Words(_mm256_mul_epu32(__m256i(a), __m256i(b)));
+#elif defined(__x86_64__)
+  return Words(_mm_mul_epu32(__m128i(a), __m128i(b)));
+#else
+  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
 }
 
 /// Rows `first` and `first + s` of a square of numbers change their off-diagonal blocks of s.

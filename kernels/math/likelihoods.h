@@ -42,11 +42,11 @@ struct Bernoulli {
   template <class T>
   HD T log_prob(T x, Vec<1, T> p) const {
     const T l = p[0];
-    return (l > 0 ? x - 1 : x) * l - log1p_unit(elbo::exp(l > 0 ? -l : l));
+    return (l > 0 ? x - 1 : x) * l - log1p_unit(exp_of_negative(-std::abs(l)));
   }
   template <class T>
   HD Vec<1, T> score(T x, Vec<1, T> p) const {
-    const T l = p[0], e = elbo::exp(l > 0 ? -l : l), s = e / (1 + e);
+    const T l = p[0], e = exp_of_negative(-std::abs(l)), s = e * (1 / (1 + e));
     const T far = l > 0 ? (x - 1) + s : x - s, near = (x - T(0.5)) - sigmoid_above_half(l);
     return {l * l < T(0.0625) ? near : far};
   }
@@ -343,7 +343,7 @@ struct Poisson {
   HD T log_prob(T x, Vec<1, T> p) const {
     const Parts<T> rate = exp_parts(p[0]);
     const T n = x > 0 ? x : T(1), d = (x - rate.high) - rate.low;
-    const T positive = -stirling_error(n) - (T(law::log_2_pi) + elbo::log(n)) / 2 -
+    const T positive = -stirling_series(n) - (T(law::log_2_pi) + elbo::log(n)) / 2 -
                        n * log1p_excess(-d / n, rate.high / n);
     return x > 0 ? positive : -rate.high;
   }
@@ -381,33 +381,45 @@ struct NegativeBinomial {
   static constexpr int parameters = 2;
   static constexpr const char* data = "whole numbers from 0";
 
+  /// log p and its score at x = 0, which most counts are: with q = μ/θ and r = μ/(θ+μ)
+  ///
+  ///     log p = -θ log(1+q)        ∂a = -θ r        ∂t = -θ (log(1+q) - r)
   template <class T>
-  HD static T log_prob_of_zero(T mu, T theta) {
-    return -theta * elbo::log1p(mu / theta);
+  struct AtZero {
+    T log_prob;
+    Vec<2, T> score;
+  };
+  template <class T>
+  HD static AtZero<T> at_zero(Vec<2, T> p) {
+    const T mu = elbo::exp(p[0]), theta = elbo::exp(p[1]), r = mu / (theta + mu);
+    const Log1pOf<T> log = log1p_and_excess(mu, theta, r);
+    return {-theta * log.value, {-theta * r, -theta * log.excess}};
   }
   template <class T>
   HD T log_prob(T x, Vec<2, T> p) const {
     const Parts<T> mu = exp_parts(p[0]);
-    const T theta = elbo::exp(p[1]), whole = theta + mu.high, n = theta + x;
-    const T count = x > 0 ? x : T(1), d = (x - mu.high) - mu.low, w = n / whole;
-    const T positive = stirling_error(n) - stirling_error(theta) - stirling_error(count) -
+    const T theta = elbo::exp(p[1]), whole = theta + mu.high, count = x > 0 ? x : T(1);
+    const T n = theta + count, d = (x - mu.high) - mu.low, w = n / whole;
+    const T positive = stirling_series(n) - stirling_error(theta) - stirling_series(count) -
                        (T(law::log_2_pi) + elbo::log(count) + elbo::log1p(count / theta)) / 2 -
                        theta * log1p_excess(d / whole, w) -
                        count * log1p_excess(-(theta / whole) * (d / count), w * (mu.high / count));
-    return x > 0 ? positive : log_prob_of_zero(mu.high, theta);
+    return x > 0 ? positive : at_zero(p).log_prob;
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
     const Parts<T> mu = exp_parts(p[0]);
-    const T theta = elbo::exp(p[1]), whole = theta + mu.high, n = theta + x;
+    const T theta = elbo::exp(p[1]), whole = theta + mu.high, n = theta + (x > 0 ? x : T(1));
     const T d = (x - mu.high) - mu.low;
-    // Up to 1 by Γ's recurrence, exactly: the sum below would cancel as μ → 0.
-    const bool product = x <= 1;
-    const T u = (product ? -mu.high : d) / whole, w = (product ? theta : n) / whole;
-    const T of_one = x > 0 ? mu.high / whole : T(0);
-    const T of_count =
-        x / (2 * n) + theta * (stirling_error_slope(n) - stirling_error_slope(theta));
-    return {theta / whole * d, (product ? of_one : of_count) - theta * log1p_excess(u, w)};
+    // At 1 by Γ's recurrence from 0, exactly: the sum would cancel as μ → 0.
+    const AtZero<T> zero = at_zero(p);
+    const T of_one = mu.high / whole + zero.score[1];
+    const T of_more =
+        x / (2 * n) + theta * (stirling_series_slope(n) - stirling_error_slope(theta) -
+                               log1p_excess(d / whole, n / whole));
+    return {x > 0 ? theta / whole * d : zero.score[0], x > 1   ? of_more
+                                                       : x > 0 ? of_one
+                                                               : zero.score[1]};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -437,19 +449,19 @@ struct ZeroInflatedNegativeBinomial {
   template <class T>
   HD T log_prob(T x, Vec<3, T> p) const {
     const T l = p[1], of_count = NegativeBinomial{}.log_prob(x, Vec<2, T>{p[0], p[2]});
-    const T log_off = log1p_unit(elbo::exp(l > 0 ? -l : l));  // log(1 + e^-|l|)
+    const T log_off = log1p_unit(exp_of_negative(-std::abs(l)));  // log(1 + e^-|l|)
     const T apart = l - of_count, top = apart > 0 ? l : of_count;
     const T zero =
-        (top - (l > 0 ? l : T(0))) + (log1p_unit(elbo::exp(apart > 0 ? -apart : apart)) - log_off);
+        (top - (l > 0 ? l : T(0))) + (log1p_unit(exp_of_negative(-std::abs(apart))) - log_off);
     return x > 0 ? of_count - (l > 0 ? l : T(0)) - log_off : zero;
   }
   template <class T>
   HD Vec<3, T> score(T x, Vec<3, T> p) const {
     const Vec<2, T> q{p[0], p[2]}, of_count = NegativeBinomial{}.score(x, q);
-    const T zero = NegativeBinomial::log_prob_of_zero(elbo::exp(p[0]), elbo::exp(p[2]));
-    const T kept = x > 0 ? T(1) : sigmoid(zero - p[1]);
+    const T l = p[1], none = NegativeBinomial::at_zero(q).log_prob, apart = l - none;
+    const T kept = x > 0 ? T(1) : sigmoid(-apart);
     return {kept * of_count[0],
-            x > 0 ? -sigmoid(p[1]) : -sigmoid(p[1] - zero) * sigmoid(-p[1]) * elbo::expm1(zero),
+            x > 0 ? -sigmoid(l) : -sigmoid(apart) * sigmoid(-l) * elbo::expm1(none),
             kept * of_count[1]};
   }
   template <class T>

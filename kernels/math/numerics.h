@@ -32,28 +32,40 @@ HD T larger(T a, T b) {
   return b > a || b != b ? b : a;
 }
 
+/// e^r for |r| ≤ ½ ln 2, by Cephes' polynomial (Moshier 1989).
+HD float exp_reduced(float r) {
+  const float w = r * r;
+  const float odd = (1.9875691500e-4f * w + 8.3334519073e-3f) * w + 1.6666665459e-1f;
+  const float even = (1.3981999507e-3f * w + 4.1665795894e-2f) * w + 5.0000001201e-1f;
+  return (odd * r + even) * w + r + 1;
+}
+
 /// e^x within 2 ulp for every float; no branch and no table, so that a loop over it is vectorised.
 ///
-/// x = n ln 2 + r, |r| ≤ ½ ln 2;  e^r by Cephes' polynomial (Moshier 1989);  2ⁿ in two factors, so
-/// that subnormal results come out right.
+/// x = n ln 2 + r, |r| ≤ ½ ln 2;  2ⁿ in two factors, so that subnormal results come out right.
 HD float exp(float x) {
   x = x < -104 ? -104 : x > 89 ? 89 : x;  // beyond, the result is 0 or infinite; a NaN passes
   const float shifted = x * 1.44269504089f + 12582912.f;  // 1.5 · 2²³: rounds to an integer
   const float n = shifted - 12582912.f;
   float r = x - n * 0.693359375f;  // this part of ln 2 has 9 bits: exact
   r -= n * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1;
   const std::int32_t whole = std::bit_cast<std::int32_t>(shifted) - 0x4B400000, half = whole >> 1;
-  return p * std::bit_cast<float>((half + 127) << 23) *
+  return exp_reduced(r) * std::bit_cast<float>((half + 127) << 23) *
          std::bit_cast<float>((whole - half + 127) << 23);
 }
 HD double exp(double x) { return std::exp(x); }
+
+/// e^x of x ≤ 0 within 2 ulp: exp with less to do.
+HD float exp_of_negative(float x) {
+  x = x < -104 ? -104 : x;
+  const float shifted = x * 1.44269504089f + 12582912.f;
+  const float n = shifted - 12582912.f;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  // 2ⁿ⁺⁶⁴, of n as the last bits of what was shifted.
+  const std::uint32_t scale = (std::bit_cast<std::uint32_t>(shifted) << 23) + (191u << 23);
+  return exp_reduced(r) * std::bit_cast<float>(scale) * 5.42101086243e-20f;
+}
+HD double exp_of_negative(double x) { return std::exp(x); }
 
 /// x as n ln 2 + high + low, |high| ≤ ½ ln 2, |low| < 3e-7; x in [-104, 89].
 ///
@@ -72,11 +84,9 @@ HD ExpArgument exp_argument(float x) {
 
 /// (e^r - 1 - r - r²/2)/r³ for |r| ≤ ½ ln 2 within 1e-7, a minimax polynomial.
 HD float exp_tail(float r) {
-  float p = 1.98619789e-4f;
-  p = p * r + 1.39262073e-3f;
-  p = p * r + 8.33334588e-3f;
-  p = p * r + 4.16665561e-2f;
-  return p * r + 1.66666672e-1f;
+  const float w = r * r;
+  const float even = (1.98619789e-4f * w + 8.33334588e-3f) * w + 1.66666672e-1f;
+  return (1.39262073e-3f * w + 4.16665561e-2f) * r + even;
 }
 
 /// e^x - 1 within 2 ulp for every float, vectorised like exp.
@@ -95,16 +105,17 @@ HD double expm1(double x) { return std::expm1(x); }
 
 /// log(1 + f) - f + f²/2 for 1 + f in [√½, √2], by Cephes' polynomial.
 HD float log_tail(float f) {
-  float p = 7.0376836292e-2f;
-  p = p * f - 1.1514610310e-1f;
-  p = p * f + 1.1676998740e-1f;
-  p = p * f - 1.2420140846e-1f;
-  p = p * f + 1.4249322787e-1f;
-  p = p * f - 1.6668057665e-1f;
-  p = p * f + 2.0000714765e-1f;
-  p = p * f - 2.4999993993e-1f;
-  p = p * f + 3.3333331174e-1f;
-  return p * f * (f * f);
+  const float w = f * f;
+  float even = 7.0376836292e-2f;
+  even = even * w + 1.1676998740e-1f;
+  even = even * w + 1.4249322787e-1f;
+  even = even * w + 2.0000714765e-1f;
+  even = even * w + 3.3333331174e-1f;
+  float odd = -1.1514610310e-1f;
+  odd = odd * w - 1.2420140846e-1f;
+  odd = odd * w - 1.6668057665e-1f;
+  odd = odd * w - 2.4999993993e-1f;
+  return (odd * f + even) * f * w;
 }
 
 /// log(u) + n ln 2 + small for a normal u > 0;  u = 2^k (1 + f) with 1 + f in [√½, √2).
@@ -144,21 +155,23 @@ HD float log1p_unit(float e) {
   const bool large = u > 1.41421356237f;
   const float f = (large ? u / 2 : u) - 1;
   const float log_u = f - f * f / 2 + log_tail(f) + (large ? 0.693147180560f : 0.f);
-  return log_u + (e - (u - 1)) / u;
+  return log_u + (e - (u - 1)) * (1 / u);
 }
 HD double log1p_unit(double e) { return std::log1p(e); }
 
 /// log(1 + e^x): no overflow for large x, no cancellation for very negative x.
 template <class T>
 HD T softplus(T x) {
-  return (x > 0 ? x : T(0)) + log1p_unit(elbo::exp(x > 0 ? -x : x));
+  return (x > 0 ? x : T(0)) + log1p_unit(exp_of_negative(-std::abs(x)));
 }
 
 /// 1 / (1 + e^-x): the exponent is never positive, so it never overflows.
+///
+/// Written so that it shares all but a product with softplus(±x) and sigmoid(-x).
 template <class T>
 HD T sigmoid(T x) {
-  const T e = elbo::exp(x > 0 ? -x : x);
-  return (x < 0 ? e : T(1)) / (1 + e);
+  const T e = exp_of_negative(-std::abs(x));
+  return (x < 0 ? e : T(1)) * (1 / (1 + e));
 }
 
 /// tanh x within 2 ulp for every float, vectorised like exp.

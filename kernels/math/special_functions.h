@@ -36,13 +36,10 @@ HD Parts<double> exp_parts(double x) { return {std::exp(x), 0}; }
 
 /// (artanh(s)/s - 1)/s² = 1/3 + u/5 + u²/7 + …, of u = s²;  u ≤ 0.36 in float, u ≤ 0.1 in double.
 HD float artanh_tail(float u) {
-  float p = 2.44048730e-1f;
-  p = p * u - 3.36966477e-2f;
-  p = p * u + 1.21345058e-1f;
-  p = p * u + 1.07004851e-1f;
-  p = p * u + 1.43114761e-1f;
-  p = p * u + 1.99994028e-1f;
-  return p * u + 3.33333343e-1f;
+  const float w = u * u;
+  const float even =
+      ((2.44048730e-1f * w + 1.21345058e-1f) * w + 1.43114761e-1f) * w + 3.33333343e-1f;
+  return ((-3.36966477e-2f * w + 1.07004851e-1f) * w + 1.99994028e-1f) * u + even;
 }
 HD double artanh_tail(double u) {
   double sum = 0;
@@ -64,14 +61,27 @@ HD T log1p_excess(T y, T w) {
   return u < artanh_reach<T> ? s * (y - 2 * u * artanh_tail(u)) : y - elbo::log(w);
 }
 
-/// S(z) = log Γ(z) - (z - ½) log z + z - ½ log 2π, the error of Stirling's formula; z > 0.
+/// log(1 + q) for q = μ/θ ≥ 0, and by how much it exceeds r = q/(1 + q) ≥ 0, both to full relative
+/// accuracy.  Relative error 5e-7 in float.
 ///
-/// 1/(12 z) - 1/(360 z³) + … for large z, -½ log(2πz) for small.  Relative error 1e-6 in float.
-/// Below 1 it is S(z + 1) + (z + ½) log(1 + 1/z) - 1, where (z + ½) log(1 + 1/z) = artanh(s)/s,
-/// s = 1/(2z + 1).
-HD float stirling_error(float z) {
-  const bool small = z < 1;
-  const float t = 1 / (small ? z + 1 : z), s = 1 / (2 * z + 1), u = s * s;
+/// With s = q/(2 + q), log(1 + q) = 2 artanh s and log(1 + q) - r = r s + 2 s³ (1/3 + s²/5 + …).
+template <class T>
+struct Log1pOf {
+  T value, excess;
+};
+template <class T>
+HD Log1pOf<T> log1p_and_excess(T mu, T theta, T r) {
+  const T s = mu / (2 * theta + mu), u = s * s, more = 2 * u * artanh_tail(u);
+  const T log = elbo::log(1 + mu / theta);
+  const bool near = u < artanh_reach<T>;
+  return {near ? s * (2 + more) : log, near ? s * (r + more) : log - r};
+}
+
+/// S(z) = log Γ(z) - (z - ½) log z + z - ½ log 2π, the error of Stirling's formula, for z ≥ 1.
+///
+/// 1/(12 z) - 1/(360 z³) + … for large z.  Relative error 1e-6 in float.
+HD float stirling_series(float z) {
+  const float t = 1 / z;
   float p = 1.37031166e-4f;
   p = p * t - 6.29498973e-4f;
   p = p * t + 1.04442565e-3f;
@@ -79,9 +89,19 @@ HD float stirling_error(float z) {
   p = p * t - 2.77341716e-3f;
   p = p * t - 7.49885487e-8f;
   p = p * t + 8.33333284e-2f;
+  return p * t;
+}
+
+/// S(z) for z > 0, which is -½ log(2πz) for small z.  Relative error 1e-6 in float.
+///
+/// Below 1 it is S(z + 1) + (z + ½) log(1 + 1/z) - 1, where (z + ½) log(1 + 1/z) = artanh(s)/s,
+/// s = 1/(2z + 1).
+HD float stirling_error(float z) {
+  const bool small = z < 1;
+  const float s = 1 / (2 * z + 1), u = s * s;
   const float l = elbo::log(1 + 1 / z);  // halved without a rounding
   const float step = u < artanh_reach<float> ? u * artanh_tail(u) : l / 2 - 1 + z * l;
-  return p * t + (small ? step : 0.f);
+  return stirling_series(small ? z + 1 : z) + (small ? step : 0.f);
 }
 
 /// S(z) by the same recurrence up to z ≥ 16, where seven terms of Stirling's series suffice.
@@ -101,15 +121,13 @@ HD double stirling_error(double z) {
   p = p * v + 1.0 / 12;
   return sum + p * t;
 }
+HD double stirling_series(double z) { return stirling_error(z); }
 
-/// S'(z) = ψ(z) + 1/(2z) - log z < 0;  z > 0.
+/// S'(z) = ψ(z) + 1/(2z) - log z < 0 for z ≥ 1.
 ///
-/// -1/(12 z²) + 1/(120 z⁴) - … for large z, -1/(2z) for small.  Relative error 1e-6 in float.
-/// Below 1 it is S'(z + 1) + log(1 + 1/z) - (z + ½)/(z (z + 1)), the difference being
-/// 2 artanh(s) - 2 s/(1 - s²).
-HD float stirling_error_slope(float z) {
-  const bool small = z < 1;
-  const float t = 1 / (small ? z + 1 : z), s = 1 / (2 * z + 1), u = s * s;
+/// -1/(12 z²) + 1/(120 z⁴) - … for large z.  Relative error 1e-6 in float.
+HD float stirling_series_slope(float z) {
+  const float t = 1 / z;
   float p = 3.01466265e-4f;
   p = p * t - 9.16339981e-4f;
   p = p * t + 7.07160943e-5f;
@@ -119,9 +137,19 @@ HD float stirling_error_slope(float z) {
   p = p * t + 8.31223745e-3f;
   p = p * t + 7.49485821e-7f;
   p = p * t - 8.33333358e-2f;
+  return p * t * t;
+}
+
+/// S'(z) for z > 0, which is -1/(2z) for small z.  Relative error 1e-6 in float.
+///
+/// Below 1 it is S'(z + 1) + log(1 + 1/z) - (z + ½)/(z (z + 1)), the difference being
+/// 2 artanh(s) - 2 s/(1 - s²).
+HD float stirling_error_slope(float z) {
+  const bool small = z < 1;
+  const float s = 1 / (2 * z + 1), u = s * s;
   const float step = u < artanh_reach<float> ? 2 * s * u * (artanh_tail(u) - 1 / (1 - u))
                                              : elbo::log(1 + 1 / z) - (z + 0.5f) / (z + 1) / z;
-  return p * t * t + (small ? step : 0.f);
+  return stirling_series_slope(small ? z + 1 : z) + (small ? step : 0.f);
 }
 
 /// S'(z) by the same recurrence up to z ≥ 16, where seven terms of the series suffice.
@@ -142,5 +170,6 @@ HD double stirling_error_slope(double z) {
   p = p * v - 1.0 / 12;
   return sum + p * v;
 }
+HD double stirling_series_slope(double z) { return stirling_error_slope(z); }
 
 }  // namespace elbo
