@@ -51,20 +51,24 @@ void column_sums(const Matrix& dy, int first, int m, Real* out) {
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
   // Tiles of a gradient that stay in the second cache until they are drained.
-  constexpr int tile_rows = 96, tile_columns = 5 * panel_columns;
+  // High ones copy less of x; there are more, for threads to share, where little has to be copied.
+  constexpr int most_rows = 128, tile_columns = 5 * panel_columns;
+  const auto rows_of = [](const WeightGradient& layer) {
+    return layer.dy.rows > 1024 ? most_rows : 3 * most_rows / 4;
+  };
   struct Task {
     const WeightGradient* layer;
     int row, column;
   };
   std::vector<Task> tasks;
   for (const WeightGradient& layer : op.layers)
-    for (int row = 0; row < layer.dy.columns; row += tile_rows)
+    for (int row = 0; row < layer.dy.columns; row += rows_of(layer))
       for (int column = 0; column == 0 || column < layer.x.columns; column += tile_columns)
         tasks.push_back({&layer, row, column});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
     const int row = tasks[i].row, column = tasks[i].column;
-    const int m = std::min(tile_rows, dy.columns - row);
+    const int m = std::min(rows_of(*tasks[i].layer), dy.columns - row);
     if (x.present()) {
       const int n = std::min(tile_columns, x.columns - column);
       Ahead ahead;
@@ -74,13 +78,13 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
         for (const Matrix& part : {u.w, u.m, u.v})
           if (part.present()) ahead.from[ahead.matrices++] = part.row(row) + column;
       }
-      Real* const tile = scratch(tile_rows * tile_columns);
+      Real* const tile = scratch(most_rows * tile_columns);
       multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
                tile, tile_columns, ahead);
       drain(weight, row, column, m, n, tile, tile_columns);
     }
     if (column > 0 || (!bias.gradient.present() && !bias.updates)) return;
-    Real sums[tile_rows];
+    Real sums[most_rows];
     column_sums(dy, row, m, sums);
     drain(bias, 0, row, 1, m, sums, m);  // a bias is a row; the tile covers some of its columns
   });

@@ -332,7 +332,7 @@ struct Skeletons {
   struct Tiles {
     int columns, across, rows, down;
     Tiles(int all_columns, int all_rows) {
-      constexpr int enough = 6, most_panels = 4, most_rows = 256, least_rows = 32;
+      constexpr int enough = 6, most_panels = 4, most_rows = 512, least_rows = 32;
       const int panels = divide_up(all_columns, panel_columns);
       columns = std::min(most_panels, divide_up(panels, enough)) * panel_columns;
       across = divide_up(all_columns, columns);
