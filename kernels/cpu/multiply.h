@@ -28,11 +28,12 @@ struct Ahead {
 
 /// c [m,n] = op(a) op(b) on the calling thread, op the transpose where asked; strides in numbers.
 ///
-/// 2 m n depth FLOP.  A panel of b, panel_columns wide, is copied so that it lies as it is read;
-/// 8 rows of c (4, where registers are few) stay in registers while the depth is gone through, one
-/// number of a and 3 registers of b at a time.  Every entry is a sum in the order of the depth,
-/// whatever the shape: cutting a product into pieces does not change a bit.
-/// Fetches `ahead`, and then the panels of b as far as it has time.
+/// 2 m n depth FLOP.  A panel of b, panel_columns wide, is copied so that it lies as it is read, and
+/// so is a where it is transposed; 8 rows of c (4, where registers are few) stay in registers while
+/// a part of the depth is gone through, one number of a and 3 registers of b at a time.  Every entry
+/// is a sum in the order of the depth, whatever the shape: cutting a product into pieces does not
+/// change a bit.
+/// Fetches the next panel of b while it works on one, and with the last ones `ahead`.
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
               int a_stride, const Real* b, int b_stride, Real* c, int c_stride, Ahead ahead = {});
 
