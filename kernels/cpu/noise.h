@@ -41,7 +41,7 @@ struct PhiloxBlocks {
   }
 };
 
-/// out[u] = row.normal(u), of the same bits, for `n` units from `unit` on.  It fills whole blocks:
+/// out[u] = row.normal(u) to an ulp, for `n` units from `unit` on.  It fills whole blocks:
 /// there must be room for normals_beyond more.
 constexpr int normals_beyond = 4 * (PhiloxBlocks::count + 1);
 [[gnu::always_inline]] inline void draw_normals(const Noise::Row& row, int unit, int n, Real* out) {

@@ -401,16 +401,18 @@ struct Skeletons {
 
   /// The body for some units of a row; noise that it needs is drawn beforehand, side by side.
   template <class Body>
-  [[gnu::always_inline]] static Body drawn(const Body& body, int r, int unit, int units) {
-    Body own = body;
-    if constexpr (requires { own.op.noise.given; })
+  [[gnu::always_inline]] static decltype(auto) drawn(const Body& body, int r, int unit, int units) {
+    if constexpr (!requires { body.op.noise.given; }) return (body);
+    else {
+      Body own = body;
       if (Noise& noise = own.op.noise; !noise.given.present()) {
         const int end = unit + units;
         Real* const all = scratch<Purpose::noise>(std::size_t(end) + normals_beyond);
         draw_normals(noise.row(r), unit, units, all);
         noise.given = {all, 1, end, 0};  // the same row whichever is asked for
       }
-    return own;
+      return own;
+    }
   }
 
   /// The body over `units` units of one row whose numbers lie at `numbers`, the first being `unit`.
@@ -418,7 +420,7 @@ struct Skeletons {
   template <class Body>
   [[gnu::always_inline]] static void finish_row(const Body& body, int r, int unit, int units,
                                                 const Real* numbers, int tile) {
-    const Body own = drawn(body, r, unit, units);
+    const Body& own = drawn(body, r, unit, units);
     const auto at = [&] {
       if constexpr (requires { own.row(r); }) return own.row(r);
       else return [&own, r](int u, const auto& v) { return own(r, u, v); };
