@@ -28,7 +28,7 @@ claims.claim("smooth map: largest step between two codes, 100 pairs", f"{largest
              "at most 3", largest <= 3)
 
 claims.train("linear", images, likelihood="gaussian", sigma="fixed:1", hidden="none", latent=20,
-             epochs=200, batch=1000, lr=0.0003, lr_schedule="step")
+             epochs=1000, batch=1000, lr=0.0003, lr_schedule="cosine")
 units = claims.units("linear")
 
 
