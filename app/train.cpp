@@ -39,6 +39,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// That of the data that are held out, of weights that are finite.
+struct ValidationNotFinite : NotFinite {
+  using NotFinite::NotFinite;
+};
+
 /// A training that stands still or runs, with everything that it writes.
 class Training {
  public:
@@ -155,6 +160,11 @@ class Training {
         // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
         if (over() || kept || signal || seconds_since(saved_at_) >= 9 * save_seconds_) save();
         if (kept && writes_) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
+      } catch (const ValidationNotFinite& error) {
+        progress_.end();
+        if (!slow_down(folder_.load_checkpoint(), error.what()))
+          fail(error.what(), "; a smaller --lr or --clip may help, --recover tries that");
+        signal = interrupted();
       } catch (const NotFinite& error) {
         progress_.end();
         explain(error);
@@ -316,22 +326,26 @@ class Training {
     } catch (const Error& unwritten) {  // what was found matters more
       what += fmt::format("; {}", unwritten.what());
     }
-    if (state_.halvings < command_.recover) {
-      Checkpoint slower = stored;
-      ++slower.halvings;
-      go_back_to(slower, RunDirectory::checkpoint);
-      metrics_.rewrite(state_.history);
-      save();
-      log_ << "elbo: " << what << "; back to step " << stored.steps
-           << " with half the learning rate\n";
-      return;
-    }
+    if (slow_down(stored, what)) return;
     go_back();
     metrics_.rewrite(state_.history);
     if (found->datum)
       what += fmt::format("; elbo replay {} --step {} --datum {} shows it",
                           folder_.folder().string(), found->step, *found->datum);
     fail(what, "; a smaller --lr or --clip may help, --recover tries that");
+  }
+
+  /// Back to the checkpoint with half the learning rate; false where that is no longer wanted.
+  bool slow_down(const Checkpoint& stored, const std::string& what) {
+    if (state_.halvings >= command_.recover) return false;
+    Checkpoint slower = stored;
+    ++slower.halvings;
+    go_back_to(slower, RunDirectory::checkpoint);
+    metrics_.rewrite(state_.history);
+    save();
+    log_ << "elbo: " << what << "; back to step " << stored.steps
+         << " with half the learning rate\n";
+    return true;
   }
 
   /// The state before the step, its batch as the model takes it, and what was found.
@@ -502,8 +516,9 @@ class Training {
     }
     EpochMetrics m{.epoch = before + 1, .train = means, .valid = {}};
     if (valid_batches_) m.valid = evaluate(model_, *valid_batches_, command_.seed);
-    require(!m.valid || std::isfinite(m.valid->elbo), "the validation loss after epoch ", m.epoch,
-            " is not finite; a smaller learning rate may help");
+    if (m.valid && !std::isfinite(m.valid->elbo))
+      throw ValidationNotFinite(
+          fmt::format("the validation loss after epoch {} is not finite", m.epoch));
     m.beta =
         options_.budget ? trainer_->found_beta() : double(at(options_.beta, trainer_->steps() - 1));
     m.rate = std::ldexp(double(at(options_.rate, trainer_->steps() - 1)), -state_.halvings);

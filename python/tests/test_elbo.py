@@ -5,6 +5,9 @@ ELBO_PROGRAM names the executable; scripts/python-test builds and installs both.
 import gc
 import json
 import os
+import pathlib
+import re
+import runpy
 import signal
 import struct
 import subprocess
@@ -19,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import elbo
 
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 QUICK = {"device": "cpu", "hidden": [32], "latent": 3, "epochs": 3}
 
 
@@ -341,6 +345,21 @@ def test_cells_take_three_lines_and_give_the_bits_of_their_file(cells, tmp_path)
     assert model.sample(4, condition="batch=late").shape == (4, cells.n_vars)
     with pytest.raises(elbo.Error, match="batch"):
         model.encode(cells.X)
+
+
+def test_what_readme_shows_runs_as_it_stands(cells, tmp_path, monkeypatch):
+    shown = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+    assert shown
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.chdir(tmp_path)
+    for number, text in enumerate(shown):
+        pathlib.Path(f"shown{number}.py").write_text(text)
+        left = runpy.run_path(f"shown{number}.py")
+        z = left["adata"].obsm["X_elbo"]
+        assert z.shape[0] == cells.n_obs and np.isfinite(z).all() and z.std() > 0
+        left["model"].save(f"run{number}")
+        program("encode", f"run{number}", "cells.h5ad", "--out", "z.npy")
+        assert np.array_equal(z, np.load("z.npy"))
 
 
 def test_a_layer_takes_the_place_of_x(cells):

@@ -389,6 +389,27 @@ TEST(RunFolder, recovers_from_a_loss_that_is_not_finite_at_a_smaller_rate_and_re
   EXPECT_EQ(rate(), 1);
 }
 
+TEST(RunFolder, recovers_as_often_as_it_may_from_a_validation_loss_that_is_not_finite) {
+  const TemporaryFolder folder;
+  folder.with("x.csv", table());
+  folder.with("v.csv", table(137, 3e30));
+  Words words = table_training("3");
+  words.insert(words.end(), {"--valid", "v.csv"});
+  const Outcome ended = run(folder, words);
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.error.find("the validation loss after epoch 1 is not finite; a smaller --lr"),
+            std::string::npos)
+      << ended.error;
+  words.insert(words.end(), {"--recover", "2", "--force"});
+  const Outcome tried = run(folder, words);
+  EXPECT_EQ(tried.status, 1);
+  const std::string back = "is not finite; back to step 0 with half the learning rate";
+  const std::size_t first = tried.error.find(back);
+  EXPECT_NE(first, std::string::npos) << tried.error;
+  EXPECT_NE(tried.error.find(back, first + 1), std::string::npos) << tried.error;
+  EXPECT_EQ(RunDirectory(folder / "r").load_checkpoint().halvings, 2);
+}
+
 TEST(RunFolder, says_how_many_latent_units_are_live_and_what_became_of_a_warm_up) {
   const TemporaryFolder folder;
   Words words{"train",    "builtin:digits?n=500",
