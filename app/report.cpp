@@ -148,14 +148,39 @@ std::string listed(const std::vector<std::pair<std::string, std::string>>& facts
   return html + "</dl>";
 }
 
+/// As `elbo inspect` advises, beside what was chosen.
+std::string advised(const Advice& advice, const std::string& chosen, long all) {
+  std::vector<Choice> rows = advice.choices;
+  const std::string recommended = rows[0].likelihood;
+  const auto known = [&](const Choice& row) { return row.likelihood == chosen; };
+  if (std::ranges::none_of(rows, known)) rows.push_back({chosen, "not among those that apply"});
+  std::string html = "<table><tr><th>likelihood</th><th></th><th>why</th></tr>";
+  for (const Choice& row : rows) {
+    std::string marks = known(row) ? "chosen" : "";
+    if (row.likelihood == recommended) marks += marks.empty() ? "recommended" : ", recommended";
+    html +=
+        fmt::format("<tr{}><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    known(row) ? " class=chosen" : "", row.likelihood, marks, escaped(row.reason));
+  }
+  html += "</table>";
+  for (const std::string& warning : advice.warnings)
+    html += "<p class=note>" + escaped(warning) + "</p>";
+  return html + fmt::format(
+                    "<p class=soft>Recommended: <code>--likelihood {}{}</code>, of what elbo "
+                    "inspect finds in {}.</p>",
+                    recommended, advice.flags,
+                    advice.rows < all ? fmt::format("the first {} rows", advice.rows) : "all rows");
+}
+
 std::string data_section(const Report& report) {
   std::vector<std::pair<std::string, std::string>> facts{{"source", report.command.data}};
   if (!report.command.with.empty()) facts.emplace_back("with", report.command.with);
   facts.insert(facts.end(), report.facts.begin(), report.facts.end());
   if (report.valid_rows > 0)
     facts.emplace_back("validation data", fmt::format("{} rows", report.valid_rows));
-  return section("Training data", listed(facts),
-                 "As they were read. elbo inspect says which likelihoods suit them, and why.");
+  const std::string given =
+      report.advice ? advised(*report.advice, report.model.config.likelihood, report.rows) : "";
+  return section("Training data", listed(facts) + given, "As they were read.");
 }
 
 std::string config_section(const Report& report) {
@@ -224,9 +249,9 @@ void write_report(const RunDirectory& folder, const Report& report) {
   html += report.sections + data_section(report) + metrics_table(metrics, !charts) +
           config_section(report) + "</main>\n";
   if (charts)
-    html += fmt::format("<script>{}</script>\n<script>const run = {};\n{}</script>\n",
+    html += fmt::format("<script>{}</script>\n<script>const run = {};\n{}{}</script>\n",
                         std::string_view(chart_js, chart_js_size), chart_data(report, metrics),
-                        report_script);
+                        report_colours, report_script);
   write_file(folder.path(RunDirectory::report).string(), html + "</html>\n");
 }
 

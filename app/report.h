@@ -1,8 +1,10 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "app/data_facts.h"
 #include "app/train_command.h"
 #include "models/evaluation.h"
 
@@ -21,6 +23,7 @@ struct Report {
   std::string shown;                                       // which data those are
   std::string sections;                                    // report_sections.h
   std::vector<std::pair<std::string, std::string>> facts;  // of the training data, data_facts.h
+  std::optional<Advice> advice;                            // of the same; of two views none
   std::string device;
   long parameters = 0, rows = 0, valid_rows = 0;
 };

@@ -3,21 +3,26 @@
 namespace elbo {
 
 const char* const report_style = R"css(
-:root { --ink: #1d2733; --soft: #5f6b7a; --line: #e3e7ec; --blue: #2f6db5; }
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5f6b7a; --line: #e3e7ec; --page: #f6f7f9;
+        --card: #fff; --note: #fff6e5; --blue: #2f6db5; --orange: #d9822b; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --ink: #e3e7ec; --soft: #9aa6b4; --line: #343d49; --page: #14191f; --card: #1d242c;
+          --note: #3a2f1b; --blue: #6ea8e6; --orange: #eba253; }
+}
 * { box-sizing: border-box; }
-body { margin: 0; background: #f6f7f9; color: var(--ink);
+body { margin: 0; background: var(--page); color: var(--ink);
        font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1240px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 24px; font-weight: 600; margin: 0; }
 h2 { font-size: 16px; font-weight: 600; margin: 0 0 10px; }
 p { margin: 4px 0; } .soft { color: var(--soft); font-size: 13px; }
 code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-pre { margin: 14px 0 0; padding: 10px 14px; background: #fff; border: 1px solid var(--line);
+pre { margin: 14px 0 0; padding: 10px 14px; background: var(--card); border: 1px solid var(--line);
       border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
 pre span { white-space: nowrap; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 12px;
          margin: 20px 0; }
-.tile, section { background: #fff; border: 1px solid var(--line); border-radius: 8px; }
+.tile, section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 .tile { padding: 10px 14px; } .tile b { display: block; font-size: 20px; font-weight: 600; }
 .tile span { color: var(--soft); font-size: 13px; }
 section { padding: 16px 18px; margin: 0 0 16px; }
@@ -46,16 +51,25 @@ dd { margin: 0; min-width: 0; text-align: right; overflow-wrap: anywhere; }
 .walks > div { overflow-x: auto; } .heat td { white-space: nowrap; }
 .heat td, .heat th { padding: 3px 6px; } .heat th:first-child { padding-left: 0; }
 .bar { position: relative; min-width: 120px; }
-.bar i { position: absolute; inset: 3px auto 3px 0; background: rgba(47, 109, 181, .25); }
+.bar i { position: absolute; inset: 3px auto 3px 0; background: var(--blue); opacity: .3; }
+.note { padding: 6px 12px; background: var(--note); border-radius: 6px; font-size: 13px; }
+.chosen td { font-weight: 600; } table + p, p + .note { margin-top: 8px; }
 details summary { cursor: pointer; }
-@media print { body { background: #fff; } section, .tile { break-inside: avoid; } }
+@media print { body { background: var(--card); } section, .tile { break-inside: avoid; } }
 )css";
 
-const char* const report_script = R"js(
-const blue = '#2f6db5', orange = '#d9822b', grey = '#5f6b7a';
+const char* const report_colours = R"js(
+const dark = matchMedia('screen and (prefers-color-scheme: dark)');
+dark.addEventListener('change', () => location.reload());  // charts keep the colours they were drawn in
+const shown = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const blue = shown('--blue'), orange = shown('--orange');
 Chart.defaults.animation = false;
 Chart.defaults.maintainAspectRatio = false;
-Chart.defaults.color = grey;
+Chart.defaults.color = shown('--soft');
+Chart.defaults.borderColor = shown('--line');
+)js";
+
+const char* const report_script = R"js(
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 const title = text => ({display: true, text});
 
@@ -91,8 +105,8 @@ if (document.getElementById('units'))
               scales: {x: {title: title('latent unit'), grid: {display: false}},
                        y: {title: title('KL (nats)'), beginAtZero: true}}}});
 
-const palette = ['#2f6db5', '#d9822b', '#3a9a5b', '#c23b3b', '#7d5fb2', '#8a6146', '#d667a8',
-                 '#7f7f7f', '#a8a52c', '#2ba7b8'];
+const palette = [blue, orange, '#3a9a5b', '#d05050', '#8f72c4', '#a0765a', '#d667a8', '#8a8a8a',
+                 '#a8a52c', '#2ba7b8'];
 if (document.getElementById('scatter')) {
   const groups = new Map();
   for (const [x, y, label] of run.points) {

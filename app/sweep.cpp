@@ -80,18 +80,16 @@ Json json_of(const std::vector<Point>& points, const std::string& part) {
 
 constexpr const char* script = R"js(
 const at = p => ({x: p.rate, y: p.distortion});
-const datasets = [{label: 'trained', data: sweep.points.map(at), borderColor: '#2f6db5',
-  backgroundColor: '#2f6db5', showLine: true, borderWidth: 2, pointRadius: 4}];
+const datasets = [{label: 'trained', data: sweep.points.map(at), borderColor: blue,
+  backgroundColor: blue, showLine: true, borderWidth: 2, pointRadius: 4}];
 // At each point a line of slope -beta: the price that the training was told.
 const reach = (Math.max(...sweep.points.map(p => p.rate)) -
                Math.min(...sweep.points.map(p => p.rate))) / 12;
 for (const p of sweep.points)
-  datasets.push({label: 'slope', showLine: true, pointRadius: 0, borderColor: '#d9822b',
+  datasets.push({label: 'slope', showLine: true, pointRadius: 0, borderColor: orange,
     borderWidth: 2, data: [-1, 1].map(s => ({x: p.rate + s * reach,
                                              y: p.distortion - s * p.beta * reach}))});
-Chart.defaults.animation = false;
 new Chart(document.getElementById('curve'), {type: 'scatter', data: {datasets}, options: {
-  maintainAspectRatio: false,
   plugins: {legend: {display: false}, tooltip: {callbacks: {
     label: i => i.datasetIndex ? '' : 'beta ' + sweep.points[i.dataIndex].beta}}},
   scales: {x: {title: {display: true, text: 'rate R: KL (nats per datum)'}},
@@ -124,9 +122,9 @@ std::string page(const std::vector<Point>& points, const std::string& part) {
   }
   html += "</table></section>\n</main>\n";
   if (chart_js_size > 0)
-    html += fmt::format("<script>{}</script>\n<script>const sweep = {};\n{}</script>\n",
+    html += fmt::format("<script>{}</script>\n<script>const sweep = {};\n{}{}</script>\n",
                         std::string_view(chart_js, chart_js_size), json_of(points, part).dump(),
-                        script);
+                        report_colours, script);
   return html + "</html>\n";
 }
 

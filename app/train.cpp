@@ -55,7 +55,7 @@ class Training {
         folder_(c.out),
         data_(std::move(data)),
         data_hash_(data_.train.hash()),
-        facts_(facts_of(data_.train)),
+        looked_(look_at(data_)),
         config_(config_for(c, data_)),
         model_(device, config_, c.seed),
         options_(training_options(c, config_, data_.train.rows)),
@@ -209,7 +209,8 @@ class Training {
         .latents = latents,
         .shown = fmt::format("{} {} data", shown.rows, data_.valid ? "validation" : "training"),
         .sections = report_sections(model_, shown, batches, latents, command_.seed),
-        .facts = facts_,
+        .facts = looked_.facts,
+        .advice = looked_.advice,
         .device = batches_.device().backend().description() +
                   (host_.group ? fmt::format(", {} processes", host_.group->size()) : "") +
                   (remark_.empty() ? "" : "; after a resumption " + remark_)};
@@ -410,10 +411,21 @@ class Training {
     return text;
   }
 
-  /// Of so many rows as are looked at in a moment.
-  static std::vector<std::pair<std::string, std::string>> facts_of(const Dataset& data) {
-    const long rows = std::clamp(10'000'000L / data.columns, 1L, data.rows);
-    return facts(data, inspect(rows < data.rows ? data.slice(0, rows) : data));
+  struct Looked {
+    std::vector<std::pair<std::string, std::string>> facts;
+    std::optional<Advice> advice;
+  };
+  /// At so many rows as take a moment; advice takes longer.
+  static Looked look_at(const TrainingData& all) {
+    const Dataset& data = all.train;
+    const auto first = [&](long entries) {
+      return data.slice(0, std::clamp(entries / data.columns, 1L, data.rows));
+    };
+    Looked looked{facts(data, inspect(first(10'000'000))), {}};
+    if (all.with_columns > 0) return looked;  // which of two views would it be of?
+    const Dataset few = first(2'000'000);
+    looked.advice = advise(few, inspect(few));
+    return looked;
   }
 
   /// And prepares the data, and gives them what the model is to be told of them.
@@ -538,8 +550,8 @@ class Training {
   std::ostream log_;
   RunDirectory folder_;
   TrainingData data_;
-  std::string data_hash_;  // of the data before they are prepared, as the facts
-  std::vector<std::pair<std::string, std::string>> facts_;
+  std::string data_hash_;  // of the data before they are prepared
+  Looked looked_;          // at the same
   ModelConfig config_;
   Model model_;
   TrainingOptions options_;

@@ -139,7 +139,9 @@ TEST(Train, writes_a_report_that_needs_nothing_from_elsewhere) {
   ASSERT_EQ(run(folder, train("r")).status, 0);
   const std::string page = content_of(folder / "r/report.html");
   for (const char* part :
-       {"builtin:digits?n=300", "elbo train", "data:image/png;base64,", "KL per latent unit"})
+       {"builtin:digits?n=300", "elbo train", "data:image/png;base64,", "KL per latent unit",
+        "prefers-color-scheme: dark", "const dark = matchMedia", "<td>chosen</td>",
+        "<td>discretised_logistic</td><td>recommended</td>"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   for (const char* link : {"src=\"http", "href=\"http", "url(http", "@import"})
     EXPECT_EQ(page.find(link), std::string::npos) << link;
