@@ -9,6 +9,8 @@
 #include <numeric>
 #include <set>
 
+#define ELBO_ISA of_this_test
+#include "kernels/cpu/noise.h"
 #include "nn/batches.h"
 #include "nn/functions.h"
 #include "runtime/step.h"
@@ -323,6 +325,25 @@ TEST(Shuffle, gives_every_order_as_often) {
   for (const auto& [order, count] : counts) chi += square(count - 100.0) / 100;
   // χ² of k degrees: mean k, deviation √(2k); its upper tail is fatter than the normal's.
   EXPECT_LT(chi, orders - 1 + 6 * std::sqrt(2.0 * (orders - 1)));
+}
+
+/// Wherever the units asked for begin and end, and nothing before their block.  With fused
+/// multiply-adds or without a normal errs by 4 ulp (turn 2, log 2 of which the root leaves 1, and
+/// the product), so that two of them differ by at most 8.
+TEST(Noise, of_a_row_drawn_by_blocks_side_by_side_is_that_drawn_alone) {
+  for (const int unit : {0, 3, 48, 51})
+    for (const int n : {1, 2, 10, 33, 50}) {
+      const Noise::Row row{
+          .datum = 7919, .sample = 3u << 24 | 5, .epoch = 11, .seed = 1ull << 40 | 9};
+      std::vector<Real> drawn(std::size_t(unit + n + cpu::normals_beyond));
+      cpu::draw_normals(row, unit, n, drawn.data());
+      for (int i = 0; i < unit + n; ++i) {
+        const Real exact = i < unit / 4 * 4 ? Real(0) : row.normal(i);
+        EXPECT_NEAR(drawn[std::size_t(i)], exact,
+                    8 * std::numeric_limits<Real>::epsilon() * std::abs(exact))
+            << "unit " << i << " of " << n << " from " << unit;
+      }
+    }
 }
 
 }  // namespace

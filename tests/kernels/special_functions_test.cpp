@@ -58,6 +58,18 @@ TEST(SpecialFunctions, log_log1p_and_expm1_err_by_at_most_2_ulp_over_all_floats)
   expect_two_ulp(expm1_of, -least, -greatest);
 }
 
+TEST(SpecialFunctions, exp_errs_by_at_most_2_ulp_over_all_floats) {
+  const auto exp_of = [](auto x) { return elbo::exp(x); };
+  const auto of_negative = [](auto x) { return elbo::exp_of_negative(x); };
+  const float least = std::numeric_limits<float>::denorm_min();
+  expect_two_ulp(exp_of, least, 88.72283f);
+  expect_two_ulp(exp_of, -least, -infinity);
+  expect_two_ulp(of_negative, -least, -infinity);
+  EXPECT_EQ(elbo::exp_of_negative(0.f), 1);
+  EXPECT_EQ(elbo::exp_of_negative(-0.f), 1);
+  EXPECT_TRUE(std::isnan(elbo::exp_of_negative(nan)));
+}
+
 TEST(SpecialFunctions, tanh_errs_by_at_most_2_ulp_over_all_floats) {
   const auto tanh_of = [](auto x) { return elbo::tanh(x); };
   const float least = std::numeric_limits<float>::denorm_min();
