@@ -133,7 +133,12 @@ TEST_F(Processes, end_with_a_message_when_one_dies) {
 }
 
 TEST_F(Processes, save_where_they_stand_when_told_to_stop) {
-  Program program(folder_, training("r", 100000), launcher(2));
+  // mpirun passes the signal on a second late and reads nothing more meanwhile: the lines of that
+  // second must fit in a pipe (64 KiB), so the epochs must not be too short.
+  Program program(folder_,
+                  {"train", "builtin:digits?n=1000", "--out", "r", "--hidden", "100", "--device",
+                   "cpu", "--epochs", "100000"},
+                  launcher(2));
   while (program.running() && content_of(folder_ / "r/metrics.jsonl").size() < 1000)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   program.signal(SIGTERM);
