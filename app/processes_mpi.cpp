@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <string_view>
 
 #include "app/processes.h"
 #include "runtime/error.h"
@@ -56,11 +55,7 @@ class Mpi : public Processes {
 
 }  // namespace
 
-std::unique_ptr<Processes> started_processes() {
-  const Launch started = launch();
-  if (started.count <= 1) return nullptr;
-  require(started.variable != std::string_view("WORLD_SIZE"), "$WORLD_SIZE is ", started.count,
-          ": several processes are started by mpirun");
+std::unique_ptr<Processes> processes_by_mpi(const Launch& started) {
   auto processes = std::make_unique<Mpi>();
   require(processes->size() == started.count, "$", started.variable, " is ", started.count,
           ", but MPI knows ", processes->size(), " processes: mpirun is that of another MPI");

@@ -627,6 +627,7 @@ int run(const TrainCommand& c, const TrainingHost& given) {
   } catch (const std::exception& error) {
     // What all processes meet is told once: the first ends the others.
     if (host.quiet) std::this_thread::sleep_for(std::chrono::seconds(1));
+    if (processes->told()) return 1;
     std::cerr << fmt::format("elbo: train: process {} of {}: {}\n", processes->rank(),
                              processes->size(), error.what());
     processes->end();

@@ -1,8 +1,12 @@
-// `mpirun -np N elbo train`: N processes are one, but for the order of sums.
+// `mpirun -np N elbo train`, and torchrun: N processes are one, but for the order of sums.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "models/run_directory.h"
 #include "tests/app/program.h"
@@ -13,7 +17,19 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-class Processes : public testing::Test {
+class Runs : public testing::Test {
+ protected:
+  std::vector<nlohmann::json> history(const std::string& run) {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(content_of(folder_ / run + "/metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  TemporaryFolder folder_;
+};
+
+class Processes : public Runs {
  protected:
   void SetUp() override {
     if (!ELBO_HAS_MPI) GTEST_SKIP() << "this build has no MPI";
@@ -28,14 +44,6 @@ class Processes : public testing::Test {
   Outcome run_by(int count, const Words& words) {
     return Program(folder_, words, launcher(count)).wait();
   }
-  std::vector<nlohmann::json> history(const std::string& run) {
-    std::vector<nlohmann::json> lines;
-    std::istringstream text(content_of(folder_ / run + "/metrics.jsonl"));
-    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
-
-  TemporaryFolder folder_;
 };
 
 constexpr int batch = 50;
@@ -159,16 +167,140 @@ TEST_F(Processes, say_once_what_all_of_them_meet) {
   EXPECT_NE(normed.error.find("train in one process"), std::string::npos) << normed.error;
 }
 
-TEST(Launchers, that_are_not_understood_are_noticed) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(setenv("WORLD_SIZE", "2", 1), 0);
-  const Outcome outcome = run(folder, training("r", 1));
-  ASSERT_EQ(unsetenv("WORLD_SIZE"), 0);
+/// A socket that listens on a port of this machine, 0: on any.
+class Listener {
+ public:
+  explicit Listener(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in at{.sin_family = AF_INET, .sin_port = htons(std::uint16_t(port))};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    listens_ = bind(socket_, reinterpret_cast<sockaddr*>(&at), size) == 0 &&
+               listen(socket_, 1) == 0 &&
+               getsockname(socket_, reinterpret_cast<sockaddr*>(&at), &size) == 0;
+    port_ = ntohs(at.sin_port);
+  }
+  ~Listener() { close(socket_); }
+  Listener(const Listener&) = delete;
+  bool listens() const { return listens_; }
+  int port() const { return port_; }
+
+ private:
+  int socket_, port_ = 0;
+  bool listens_ = false;
+};
+
+/// What torchrun does: it listens on a port, and starts processes that are to meet on the next.
+class Torchrun : public Runs {
+ protected:
+  void SetUp() override {
+    do store_.emplace(0);
+    while (!Listener(store_->port() + 1).listens());
+  }
+
+  /// What each says goes to files of its own: .out0, .error0, …
+  void start(int count, const Words& words) {
+    for (int rank = 0; rank < count; ++rank) {
+      const std::string r = std::to_string(rank), all = std::to_string(count);
+      started_.push_back(std::make_unique<Program>(
+          folder_, words,
+          Words{"env", "RANK=" + r, "LOCAL_RANK=" + r, "WORLD_SIZE=" + all,
+                "LOCAL_WORLD_SIZE=" + all, "MASTER_ADDR=localhost",
+                "MASTER_PORT=" + std::to_string(store_->port()),
+                "TORCHELASTIC_USE_AGENT_STORE=True", "sh", "-c",
+                "exec \"$@\" >.out$RANK 2>.error$RANK", "sh"}));
+    }
+  }
+  std::vector<int> statuses() {
+    std::vector<int> all;
+    for (const auto& program : started_) all.push_back(program->wait().status);
+    started_.clear();
+    return all;
+  }
+  void wait_for_epochs(const std::string& run) {
+    while (started_[0]->running() && content_of(folder_ / run + "/metrics.jsonl").size() < 1000)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  std::string said(const std::string& stream) { return content_of(folder_ / stream); }
+
+  std::optional<Listener> store_;
+  std::vector<std::unique_ptr<Program>> started_;
+};
+
+TEST_F(Torchrun, starts_processes_that_have_the_losses_of_one) {
+  ASSERT_EQ(run(folder_, training("one", 4)).status, 0);
+  for (const int count : {2, 3}) {
+    SCOPED_TRACE(count);
+    const std::string out = std::to_string(count);
+    start(count, training(out, 4));
+    ASSERT_EQ(statuses(), std::vector<int>(std::size_t(count), 0)) << said(".error0");
+    expect_same(history("one"), history(out));
+    EXPECT_NE(said(".out0").find("4 epochs"), std::string::npos) << said(".out0");
+    EXPECT_EQ(said(".out1") + said(".error1"), "");
+    EXPECT_NE(said(out + "/report.html").find(out + " processes"), std::string::npos);
+  }
+}
+
+TEST_F(Torchrun, starts_processes_that_stop_together) {
+  start(2, training("r", 100000));
+  wait_for_epochs("r");
+  started_[1]->signal(SIGTERM);
+  EXPECT_EQ(statuses(), (std::vector{128 + SIGTERM, 128 + SIGTERM}));
+  EXPECT_NE(said(".error0").find("interrupted; to go on: elbo train --resume"), std::string::npos)
+      << said(".error0");
+  EXPECT_EQ(RunDirectory(folder_ / "r").load_checkpoint().history.size(), history("r").size());
+}
+
+TEST_F(Torchrun, starts_processes_that_end_when_one_dies) {
+  for (const std::size_t dies : {0, 1}) {
+    const std::string out = std::to_string(dies);
+    start(2, training(out, 100000, {"--checkpoint-every", "1"}));
+    wait_for_epochs(out);
+    started_[dies]->signal(SIGKILL);
+    EXPECT_EQ(statuses()[1 - dies], 1);
+    const std::string error = said(dies == 0 ? ".error1" : ".error0");
+    EXPECT_NE(error.find("process " + out + " is gone"), std::string::npos) << error;
+    EXPECT_GT(RunDirectory(folder_ / out).load_checkpoint().epochs_done, 0u);
+  }
+}
+
+TEST_F(Torchrun, starts_processes_that_say_once_what_all_of_them_meet) {
+  start(2, {"train", "nowhere.npy", "--out", "r"});
+  EXPECT_EQ(statuses(), (std::vector{1, 1}));
+  EXPECT_NE(said(".error0").find("process 0 of 2: nowhere.npy"), std::string::npos)
+      << said(".error0");
+  EXPECT_EQ(said(".error1"), "");
+}
+
+TEST_F(Torchrun, is_told_that_its_port_is_taken) {
+  const Listener other(store_->port() + 1);
+  ASSERT_TRUE(other.listens());
+  start(1, training("r", 1));
+  EXPECT_EQ(statuses(), std::vector{0}) << "alone it needs no port: " << said(".error0");
+  const Outcome outcome =
+      Program(folder_, training("s", 1),
+              {"env", "RANK=0", "WORLD_SIZE=2", "LOCAL_WORLD_SIZE=2", "MASTER_ADDR=localhost",
+               "MASTER_PORT=" + std::to_string(other.port())})
+          .wait();
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_NE(outcome.error.find(ELBO_HAS_MPI ? "several processes are started by mpirun"
-                                            : "this build has no MPI"),
+  EXPECT_NE(outcome.error.find("port " + std::to_string(other.port()) + ": Address already in use"),
             std::string::npos)
       << outcome.error;
+}
+
+TEST(Launchers, whose_variables_are_not_whole_are_told_which) {
+  const TemporaryFolder folder;
+  const auto expect = [&](Words variables, const std::string& text) {
+    variables.insert(variables.begin(), {"env", "WORLD_SIZE=2"});
+    const Outcome outcome = Program(folder, training("r", 1), variables).wait();
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.error.find(text), std::string::npos) << outcome.error;
+  };
+  expect({}, "($WORLD_SIZE), but there is no $RANK");
+  expect({"RANK=1"}, "there is no $MASTER_ADDR");
+  expect({"RANK=1", "MASTER_ADDR=localhost"}, "there is no $MASTER_PORT");
+  expect({"RANK=2"}, "$RANK is `2`; expected a whole number from 0 to 1");
+  expect({"RANK=1", "MASTER_ADDR=localhost", "MASTER_PORT=http"}, "$MASTER_PORT is `http`");
+  if (!ELBO_HAS_MPI) expect({"PMI_SIZE=2"}, "this build has no MPI");
 }
 
 }  // namespace
