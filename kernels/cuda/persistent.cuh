@@ -68,14 +68,12 @@ struct GridBarrier {
   unsigned* arrived;
   unsigned after;  // what the counter has then reached
 
+  /// The block has met since any of its threads wrote what others are to read.
   __device__ void meet() {
-    __syncthreads();
     after += gridDim.x;
     if (threadIdx.x == 0) {
-      __threadfence();
       red_release_add(arrived, 1u);
       while (int(ld_acquire(arrived) - after) < 0) __nanosleep(20);
-      __threadfence();
     }
     __syncthreads();
   }
