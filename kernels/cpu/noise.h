@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "kernels/cpu/vector.h"
-#include "kernels/state.h"
+#include "kernels/ops/dropout.h"
 
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
@@ -58,6 +58,23 @@ constexpr int normals_beyond = 4 * (PhiloxBlocks::count + 1);
     for (int i = 0; i < pairs; ++i) {
       const auto [cosine, sine] = Philox::normals(words[0][i], words[1][i]);
       here[2 * i] = cosine, here[2 * i + 1] = sine;
+    }
+  }
+}
+
+/// out[i] = row.factor(unit + i) for i < n, unit a multiple of 4; there must be room for
+/// normals_beyond more.
+[[gnu::always_inline]] inline void draw_factors(const DropoutMask::Row& row, int unit, int n,
+                                                Real* out) {
+  constexpr int pairs = 2 * PhiloxBlocks::count;
+  for (int first = 0; first < n; first += 2 * pairs) {
+    const PhiloxBlocks drawn = PhiloxBlocks::at(std::uint32_t((unit + first) / 4), row.noise);
+    for (int i = 0; i < 2; ++i) {
+      std::uint32_t words[pairs];
+      const auto some = drawn.pairs(i);
+      std::memcpy(words, &some, sizeof some);
+      for (int k = 0; k < pairs; ++k)
+        out[first + 2 * k + i] = words[k] >= row.dropped ? row.scale : Real(0);
     }
   }
 }

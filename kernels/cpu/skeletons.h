@@ -1,54 +1,35 @@
 #pragma once
 #include <algorithm>
 #include <limits>
-#include <new>
-#include <utility>
 
 #include "kernels/cpu/multiply.h"
 #include "kernels/cpu/noise.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/operations.h"
 
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
 
-/// Uninitialised memory of the calling thread, for one purpose, kept from call to call.
-enum class Purpose { tile, noise };
-template <Purpose = Purpose::tile>
-inline Real* scratch(std::size_t count) {
-  struct Memory {
-    Real* data = nullptr;
-    std::size_t size = 0;
-    ~Memory() { operator delete[](data, std::align_val_t(64)); }
-  };
-  thread_local Memory memory;
-  if (memory.size < count) {
-    operator delete[](std::exchange(memory.data, nullptr), std::align_val_t(64));
-    memory.size = 0;
-    memory.data = static_cast<Real*>(operator new[](count * sizeof(Real), std::align_val_t(64)));
-    memory.size = count;
-  }
-  return memory.data;
-}
-
 /// Σ f(i) of a row, in double: f is worked out in pieces, so that the loop over it is vectorised,
-/// and so are the sums, of every eighth term.
+/// and so are the sums.
 template <class F>
 [[gnu::always_inline]] inline double sum_of(int n, F&& f) {
-  constexpr int piece = 256, beside = 8;
-  Real terms[piece];
-  double sums[beside] = {};
+  constexpr int piece = 256, beside = 4;
+  Real terms[piece + beside * wide_lanes];
+  Wide sums[beside] = {};
   for (int first = 0; first < n; first += piece) {
     const int count = std::min(piece, n - first);
 #pragma GCC ivdep
     for (int i = 0; i < count; ++i) terms[i] = f(first + i);
-    const int even = count / beside * beside;
-    for (int i = 0; i < even; i += beside)
-      for (int k = 0; k < beside; ++k) sums[k] += double(terms[i + k]);
-    for (int i = even; i < count; ++i) sums[i - even] += double(terms[i]);
+    std::fill_n(terms + count, beside * wide_lanes, Real(0));
+    for (int i = 0; i < count; i += beside * wide_lanes)
+#pragma GCC unroll 4
+      for (int k = 0; k < beside; ++k) sums[k] += widened(terms + i + k * wide_lanes);
   }
+  const Wide all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   double sum = 0;
-  for (const double part : sums) sum += part;
+  for (int k = 0; k < wide_lanes; ++k) sum += all[k];
   return sum;
 }
 
@@ -66,6 +47,7 @@ struct RowTeam {
     using Terms = decltype(f(0));
     constexpr int K = int(sizeof(Terms) / sizeof(Real));
     const auto here = f;
+    if constexpr (K == 1) return Terms{Real(sum_of(n, [&](int i) { return here(i)[0]; }))};
     double total[K] = {};
     Real terms[K][piece];
     for (int first = 0; first < n; first += piece) {
@@ -179,7 +161,7 @@ struct Skeletons {
   void with(const Norm& norm, F&& f) const {
     std::visit(
         [&](const auto& activation) {
-          if (norm.mask.present()) f(activation, Drops<1>{});
+          if (norm.mask.present()) f(activation, Drops<2>{});
           else f(activation, Drops<0>{});
         },
         norm.activation);
@@ -245,31 +227,48 @@ struct Skeletons {
   }
 
   template <class Body>
-  void row_pass(int rows, int, const Body& shared) const {
+  void row_pass(int rows, int columns, const Body& shared) const {
     ThreadPool::shared().run(divide_up(rows, map_rows_per_task), [&](int task) {
-      const Body body = shared;
+      Body body = shared;
       const int end = std::min(rows, (task + 1) * map_rows_per_task);
-      for (int r = task * map_rows_per_task; r < end; ++r) body(r, RowTeam{});
+      for (int r = task * map_rows_per_task; r < end; ++r) {
+        if constexpr (takes_factors<Body>) {
+          DropoutMask& mask = body.op.norm.mask;
+          Real* const factors = scratch<Purpose::noise>(std::size_t(columns) + normals_beyond);
+          draw_factors(mask.row(r), 0, columns, factors);
+          mask.given = {factors, 1, columns, 0};  // the same row whichever is asked for
+        }
+        body(r, RowTeam{});
+      }
     });
   }
 
   template <class Body>
   void column_pass(int columns, const Body& shared) const {
     ThreadPool::shared().run(divide_up(columns, ColumnTeam::most), [&](int task) {
-      const Body body = shared;
-      const int first = task * ColumnTeam::most;
-      body(ColumnTeam{first, std::min(ColumnTeam::most, columns - first)});
+      Body body = shared;
+      const int first = task * ColumnTeam::most, n = std::min(ColumnTeam::most, columns - first);
+      if constexpr (takes_factors<Body>) {
+        DropoutMask& mask = body.op.norm.mask;
+        constexpr int stride = ColumnTeam::most + normals_beyond;
+        const int rows = body.op.norm.x.rows;
+        Real* const factors = scratch<Purpose::noise>(std::size_t(rows) * stride);
+        for (int r = 0; r < rows; ++r)
+          draw_factors(mask.row(r), first, n, factors + std::ptrdiff_t(r) * stride);
+        mask.given = {factors, rows, n, stride}, mask.given_from = first;
+      }
+      body(ColumnTeam{first, n});
     });
   }
 
-  int column_tiles(const Product& op, int) const { return Tiles(op.columns(), 1).across; }
+  int column_tiles(const Product& op, int) const { return Tiles(op.columns(), 1, true).across; }
 
   /// A tile of the product, and the body over its rows while it is in cache.
   template <class Body>
   void gemm(const Product& op, const Body& shared) const {
     static_assert(panel_columns % Body::width == 0);
     if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
-    const Tiles tiles(op.columns(), op.rows());
+    const Tiles tiles(op.columns(), op.rows(), Body::sums);
     ThreadPool::shared().run(tiles.across * tiles.down, [&](int task) {
       const Body body = shared;
       const int across = task % tiles.across, column = across * tiles.columns;
@@ -285,23 +284,38 @@ struct Skeletons {
     });
   }
 
-  /// A row's parameters first, so that the law's loop is the one that finishes a product.
+  /// A row whose counts are mostly 0 is worked out as if all were, from the e^a that the softmax
+  /// has made, and then the others, side by side.
   template <class Body>
   void observe_rates(const ObserveRatesBody<Body>& shared) const {
     constexpr int K = Body::width;
+    const int n = shared.scalars();
+    const Dispersions<Body> dispersions(shared.op.observe.side);
     each(shared.op.rates.theta.rows, 1, [&](int r) {
       const ObserveRatesBody<Body> body = shared;
       const RowTeam team;
-      const Vec<2> logs = body.logarithms(r, team);
-      const std::size_t scalars = std::size_t(body.scalars());
-      Real* const numbers = scratch(scalars * (K + sorting<K>));
-      team.each(body.scalars(), [&](int c) {
-        const Vec<K> p = body.parameters(r, c, logs);
-        for (int k = 0; k < K; ++k) numbers[c * K + k] = p[k];
-      });
-      if (!finish_zeros(body.body, r, body.scalars(), numbers, numbers + scalars * K))
-        finish_row(body.body, r, 0, body.scalars(), numbers, 0);
-      body.centre(r, logs, team);
+      Real* const rate = scratch(std::size_t(n) * (1 + sorting<K>) + lanes);
+      Real* const numbers = rate + n;  // first of all the others' counts
+      int* const others = scratch<Purpose::which, int>(std::size_t(n) + lanes);
+      const auto logs = body.logarithms(r, team, [&](int c, Real e) { rate[c] = e; });
+      if (!body.op.rates.softmax)
+        team.each(n, [&](int c) { rate[c] = elbo::exp(body.op.rates.theta(r, c * K)); });
+      const Real* const x = body.op.observe.x.row(r / body.op.observe.repeat);
+      const int count = not_zero(x, n, others, numbers);
+      if (2 * count > n || body.op.observe.stored.present()) {
+        team.each(n, [&](int c) {
+          const Vec<K> p = body.parameters(r, c, logs);
+          for (int k = 0; k < K; ++k) numbers[c * K + k] = p[k];
+        });
+        finish_row(body.body, r, 0, n, numbers, 0);
+      } else {
+        const Real to_size = elbo::exp(logs.size + logs.largest - logs.sum);
+        double sum = observe_zeros(body, r, rate, to_size, dispersions);
+        sum += observe_others(body, r, logs, others, count, dispersions, numbers);
+        if (body.op.observe.terms.present()) body.op.observe.terms(r, 0) = Real(sum);
+      }
+      const Real to_one = elbo::exp(logs.largest - logs.sum);
+      body.centre(r, team, [&](int c) { return rate[c] * to_one; });
     });
   }
   static bool chains() { return false; }
@@ -317,6 +331,11 @@ struct Skeletons {
   void advance(const Advance&) const;
 
  private:
+  template <class Body>
+  static constexpr bool takes_factors = [] {
+    if constexpr (requires { Body::takes_factors; }) return Body::takes_factors;
+    else return false;
+  }();
   static int divide_up(int a, int b) { return (a + b - 1) / b; }
 
   template <class F>
@@ -328,13 +347,17 @@ struct Skeletons {
   }
 
   /// How a product is cut into tasks: some panels wide, and as high as stays in the second cache,
-  /// or less where there would be few.  The width does not depend on the rows.
+  /// or less where there would be few.  Where there are many rows tiles are wider, so that a is
+  /// read less often, unless each leaves sums: those do not depend on the rows.
   struct Tiles {
     int columns, across, rows, down;
-    Tiles(int all_columns, int all_rows) {
+    Tiles(int all_columns, int all_rows, bool sums) {
       constexpr int enough = 6, most_panels = 4, most_rows = 512, least_rows = 32;
       const int panels = divide_up(all_columns, panel_columns);
-      columns = std::min(most_panels, divide_up(panels, enough)) * panel_columns;
+      const bool wide = !sums && all_rows >= enough * most_rows;
+      columns = wide ? divide_up(panels, divide_up(panels, most_panels))
+                     : std::min(most_panels, divide_up(panels, enough));
+      columns *= panel_columns;
       across = divide_up(all_columns, columns);
       const int parts = std::clamp(enough / across, 1, divide_up(all_rows, least_rows));
       rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 8) * 8);
@@ -342,61 +365,117 @@ struct Skeletons {
     }
   };
 
-  /// Of the others of a row: which they are, x, two of the side's, scores and numbers.
-  template <int K>
-  static constexpr std::size_t sorting = 1 + 3 + 2 * K;
-
-  /// As finish_row, of a row whose data are mostly 0, for which the compiler leaves little of the
-  /// law: all units as if they were, and then the others, side by side.  False: they are not.
-  /// room: for sorting<K> times `units` numbers.
+  /// What a law of counts needs of the dispersions that no decoder gives, one of each column (or
+  /// one of all): worked out once for all rows.
   template <class Body>
-  static bool finish_zeros(const Body& body, int r, int units, const Real* numbers, Real* room) {
-    constexpr int K = Body::width;
+  struct Dispersions {
+    static constexpr bool present = Body::width < Body::law_type::parameters;
+    int count;
+    Real* numbers;  // [4][count]
+    explicit Dispersions(const Matrix& side) : count(side.columns), numbers(nullptr) {
+      if constexpr (present) {
+        constexpr int piece = 2048;
+        numbers = scratch<Purpose::side>(4 * std::size_t(count));
+        ThreadPool::shared().run(divide_up(count, piece), [&](int task) {
+          const Real* const t = side.row(0);
+          Real* const out = numbers;
+          const int end = std::min(count, (task + 1) * piece), n = count;
+#pragma GCC ivdep
+          for (int c = task * piece; c < end; ++c) {
+            const auto d = NegativeBinomial::dispersion(t[c]);
+            out[c] = d.log, out[n + c] = d.theta, out[2 * n + c] = d.error, out[3 * n + c] = d.slope;
+          }
+        });
+      }
+    }
+  };
+
+  /// Scores of a row's units as if all counts were 0; the sum of the terms of those that are.
+  template <class Body>
+  static double observe_zeros(const ObserveRatesBody<Body>& rates, int r, const Real* rate,
+                              Real to_size, const Dispersions<Body>& dispersions) {
+    using Law = typename Body::law_type;
+    constexpr int K = Body::width, all = Law::parameters;
+    const Body& body = rates.body;
+    const Observe& op = body.op;
     const auto row = body.row(r);
-    const Real* const x = body.op.x.row(row.datum);
-    int* const others = reinterpret_cast<int*>(room);
-    Real* const beside = room + units;
+    const Real* const x = op.x.row(row.datum);
+    const Real* const theta = rates.op.rates.theta.row(r);
+    const Real* const side = dispersions.numbers + dispersions.count;
+    return sum_of(rates.scalars(), [&](int c) __attribute__((always_inline)) {
+      Vec<all> linear;
+      linear[0] = rate[c] * to_size;
+      for (int k = 1; k < K; ++k)
+        linear[k] = k == all - 1 ? elbo::exp(theta[c * K + k]) : theta[c * K + k];
+      if constexpr (K < all) linear[K] = side[body.per_scalar() ? c : 0];
+      const Observed<all, Real> zero = Law::zero(linear);
+      if (body.has(Body::score, op.score)) {
+        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = row.weight * zero.score[k];
+        if constexpr (K < all)
+          if (body.has(Body::side_score, op.side_score))
+            op.side_score(r, c) = row.weight * zero.score[K];
+      }
+      return x[c] == 0 ? zero.log_prob : Real(0);
+    });
+  }
+
+  /// Room that observe_others needs for each unit: x, parameters, dispersion and scores.
+  template <int K>
+  static constexpr std::size_t sorting = 1 + K + 4 + K + 1;
+
+  /// Scores of the `count` units that `others` names, whose counts room begins with, and the sum of
+  /// their terms; a missing one has none.
+  template <class Body>
+  static double observe_others(const ObserveRatesBody<Body>& rates, int r,
+                               const typename ObserveRatesBody<Body>::Logarithms& logs,
+                               int* others, int count, const Dispersions<Body>& dispersions,
+                               Real* room) {
+    using Law = typename Body::law_type;
+    constexpr int K = Body::width, all = Law::parameters;
+    const Body& body = rates.body;
+    const Observe& op = body.op;
+    const auto row = body.row(r);
+    Real *const x = room, *const p = x + count + lanes, *const t = p + K * count;
+    Real* const slope = t + 4 * count;
+    const auto put = [&](int c, const auto& scores) {
+      if (body.has(Body::score, op.score))
+        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = scores(k);
+      if constexpr (K < all)
+        if (body.has(Body::side_score, op.side_score)) op.side_score(r, c) = scores(K);
+    };
     int n = 0;
-    for (int u = 0; u < units; ++u) others[n] = u, n += !(x[u] == 0);
-    if (2 * n > units) return false;
-
-    const auto entry = [&](int u) __attribute__((always_inline)) {
-      Vec<K> v;
-      for (int k = 0; k < K; ++k) v[k] = numbers[u * K + k];
-      const Real term = row(u, v, Real(0));
-      return x[u] == 0 ? term : Real(0);
-    };
-    double sum = sum_of(units, entry);
-
-    const auto part = [&](int first, int columns) {
-      return Matrix{beside + std::ptrdiff_t(first) * n, 1, n * columns, n * columns};
-    };
-    Body own = body;
-    Observe& op = own.op;
-    op.x = part(0, 1), op.stored = {};
-    if (op.side.columns > 1) op.side = part(1, 1);
-    if (op.side_score.present()) op.side_score = part(2, 1);
-    if (op.score.present()) op.score = part(3, K);
-    const Matrix of_others = part(3 + K, K);
-    for (int i = 0; i < n; ++i) {
-      op.x(0, i) = x[others[i]];
-      if (body.op.side.columns > 1) op.side(0, i) = body.op.side(0, others[i]);
-      for (int k = 0; k < K; ++k) of_others(0, i * K + k) = numbers[others[i] * K + k];
+    for (int i = 0; i < count; ++i) {
+      const int c = others[i];
+      if (x[i] != x[i]) {
+        put(c, [](int) { return Real(0); });
+        continue;
+      }
+      others[n] = c, x[n] = x[i];
+      const Vec<K> here = rates.parameters(r, c, logs);
+      for (int k = 0; k < K; ++k) p[k * count + n] = here[k];
+      if constexpr (K < all)
+        for (int k = 0; k < 4; ++k)
+          t[k * count + n] =
+              dispersions.numbers[k * dispersions.count + (body.per_scalar() ? c : 0)];
+      ++n;
     }
-    const typename Body::Row near{own, 0, 0, row.weight};
-    const auto other = [&](int i) __attribute__((always_inline)) {
+    const Real weight = row.weight;
+    const double sum = sum_of(n, [=](int i) __attribute__((always_inline)) {
       Vec<K> v;
-      for (int k = 0; k < K; ++k) v[k] = of_others(0, i * K + k);
-      return near(i, v);
-    };
-    sum += sum_of(n, other);
-    for (int i = 0; i < n; ++i) {
-      for (int k = 0; k < K && op.score.present(); ++k)
-        body.op.score(r, others[i] * K + k) = op.score(0, i * K + k);
-      if (op.side_score.present()) body.op.side_score(r, others[i]) = op.side_score(0, i);
-    }
-    if (body.op.terms.present()) body.op.terms(r, 0) = Real(sum);
-    return true;
+      for (int k = 0; k < K; ++k) v[k] = p[k * count + i];
+      const Observed<all, Real> observed = [&]() __attribute__((always_inline)) {
+        if constexpr (K == all) return Law::positive(x[i], v);
+        else
+          return Law::positive(x[i], v,
+                               NegativeBinomial::Dispersion<Real>{t[i], t[count + i],
+                                                                  t[2 * count + i],
+                                                                  t[3 * count + i]});
+      }();
+      for (int k = 0; k < all; ++k) slope[k * count + i] = weight * observed.score[k];
+      return observed.log_prob;
+    });
+    for (int i = 0; i < n; ++i) put(others[i], [&](int k) { return slope[k * count + i]; });
+    return sum;
   }
 
   /// The body for some units of a row; noise that it needs is drawn beforehand, side by side.

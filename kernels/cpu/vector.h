@@ -35,6 +35,36 @@ using Unaligned [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(Real)), g
   *reinterpret_cast<Unaligned*>(to) = v;
 }
 
+/// The first n ≤ lanes of them, 0 beyond; what lies there is not touched.
+[[gnu::always_inline]] inline Vector load_some(const Real* from, int n) {
+#if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
+  return Vector(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from));
+#else
+  if (n == lanes) return load(from);
+  Vector some{};
+  for (int i = 0; i < n; ++i) some[i] = from[i];
+  return some;
+#endif
+}
+
+/// Numbers in double, as many as a register holds.
+using Wide [[gnu::vector_size(vector_bytes)]] = double;
+constexpr int wide_lanes = vector_bytes / 8;
+[[gnu::always_inline]] inline Wide widened(const Real* from) {
+  using Narrow [[gnu::vector_size(wide_lanes * sizeof(Real)), gnu::aligned(alignof(Real)),
+                 gnu::may_alias]] = Real;
+  const Narrow numbers = *reinterpret_cast<const Narrow*>(from);
+#if defined(ELBO_DOUBLE)
+  return numbers;
+#elif defined(__AVX512F__)  // which __builtin_convertvector would do by halves
+  return Wide(_mm512_cvtps_pd(__m256(numbers)));
+#elif defined(__AVX2__)
+  return Wide(_mm256_cvtps_pd(__m128(numbers)));
+#else
+  return __builtin_convertvector(numbers, Wide);
+#endif
+}
+
 /// Words of 32 bits in wider lanes; whatever is above them.
 using Words [[gnu::vector_size(vector_bytes)]] = std::uint64_t;
 
@@ -66,6 +96,24 @@ template <int s = lanes / 2>
     if (!(first & s))
       swap_blocks<s>(rows[first], rows[first + s], std::make_integer_sequence<int, lanes>{});
   if constexpr (s > 1) transpose<s / 2>(rows);
+}
+
+/// Which of n numbers are not 0, in their order, and what they are; returns how many.
+/// which, value: room for n + lanes.
+inline int not_zero(const Real* x, int n, int* which, Real* value) {
+  int count = 0, i = 0;
+#if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
+  __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (; i + lanes <= n; i += lanes, index = _mm512_add_epi32(index, _mm512_set1_epi32(lanes))) {
+    const __m512 numbers = __m512(load(x + i));
+    const __mmask16 some = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    _mm512_storeu_si512(which + count, _mm512_maskz_compress_epi32(some, index));
+    _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(some, numbers));
+    count += __builtin_popcount(some);
+  }
+#endif
+  for (; i < n; ++i) which[count] = i, value[count] = x[i], count += !(x[i] == 0);
+  return count;
 }
 
 }  // namespace ELBO_ISA

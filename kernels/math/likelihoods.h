@@ -28,6 +28,16 @@ HD bool whole(T x) {
 }
 }  // namespace law
 
+/// A law of counts also gives both at once, for x = 0, which most counts are, and for x ≥ 1:
+///
+///   zero(linear)       of p with logarithms taken off, as the law says
+///   positive(x, p)     positive(x, p without its last, what depends on that alone)
+template <int K, class T>
+struct Observed {
+  T log_prob;
+  Vec<K, T> score;
+};
+
 /// Bernoulli with logit l; x in [0, 1] (a grey level is read as a probability).
 ///
 ///     log p(x | l) = x l - log(1 + e^l)              ∂l = x - sigmoid(l)
@@ -339,13 +349,23 @@ struct Poisson {
   static constexpr int parameters = 1;
   static constexpr const char* data = "whole numbers from 0";
 
+  /// Of linear = {μ}.
+  template <class T>
+  HD static Observed<1, T> zero(Vec<1, T> linear) {
+    return {-linear[0], {-linear[0]}};
+  }
+  template <class T>
+  HD static Observed<1, T> positive(T x, Vec<1, T> p) {
+    const Parts<T> rate = exp_parts(p[0]);
+    const T d = (x - rate.high) - rate.low;
+    return {-stirling_series(x) - (T(law::log_2_pi) + elbo::log(x)) / 2 -
+                x * log1p_excess(-d / x, rate.high / x),
+            {d}};
+  }
   template <class T>
   HD T log_prob(T x, Vec<1, T> p) const {
-    const Parts<T> rate = exp_parts(p[0]);
-    const T n = x > 0 ? x : T(1), d = (x - rate.high) - rate.low;
-    const T positive = -stirling_series(n) - (T(law::log_2_pi) + elbo::log(n)) / 2 -
-                       n * log1p_excess(-d / n, rate.high / n);
-    return x > 0 ? positive : -rate.high;
+    const T some = positive(x > 0 ? x : T(1), p).log_prob, none = -elbo::exp(p[0]);
+    return x > 0 ? some : none;
   }
   template <class T>
   HD Vec<1, T> score(T x, Vec<1, T> p) const {
@@ -372,7 +392,7 @@ struct Poisson {
 /// a in [-16, 12.5], t in [-10, 16], x to 2e5.  With n = x + θ, u = (x-μ)/(θ+μ), v = -θu/x,
 /// φ(y) = y - log(1+y) and S Stirling's error, exactly
 ///
-///     log p = S(n) - S(θ) - S(x) - ½ log 2πx - ½ log(n/θ) - θφ(u) - xφ(v);  -θ log(1 + μ/θ) at 0
+///     log p = S(n) - S(θ) - S(x) - ½ log(2πx n/θ) - θφ(u) - xφ(v);  -θ log(1 + μ/θ) at 0
 ///     ∂t = -θφ(u) + x/2n + θ (S'(n) - S'(θ));  x μ/(θ+μ) - θφ(-μ/(θ+μ)) for x = 0, 1
 ///
 /// where nothing large cancels: no Γ is ever formed, and as θ → ∞ it becomes the Poisson.
@@ -381,45 +401,54 @@ struct NegativeBinomial {
   static constexpr int parameters = 2;
   static constexpr const char* data = "whole numbers from 0";
 
-  /// log p and its score at x = 0, which most counts are: with q = μ/θ and r = μ/(θ+μ)
-  ///
-  ///     log p = -θ log(1+q)        ∂a = -θ r        ∂t = -θ (log(1+q) - r)
+  /// What depends on t alone: θ, S(θ) and S'(θ).
   template <class T>
-  struct AtZero {
-    T log_prob;
-    Vec<2, T> score;
+  struct Dispersion {
+    T log, theta, error, slope;
   };
   template <class T>
-  HD static AtZero<T> at_zero(Vec<2, T> p) {
-    const T mu = elbo::exp(p[0]), theta = elbo::exp(p[1]), r = mu / (theta + mu);
-    const Log1pOf<T> log = log1p_and_excess(mu, theta, r);
-    return {-theta * log.value, {-theta * r, -theta * log.excess}};
+  HD static Dispersion<T> dispersion(T t) {
+    const T theta = elbo::exp(t);
+    return {t, theta, stirling_error(theta), stirling_error_slope(theta)};
+  }
+  /// Of linear = {μ, θ}; with q = μ/θ and r = μ/(θ+μ)
+  ///
+  ///     log p(0) = -θ log(1+q)        ∂a = -θ r        ∂t = -θ (log(1+q) - r)
+  template <class T>
+  HD static Observed<2, T> zero(Vec<2, T> linear) {
+    const T theta = linear[1];
+    const Log1pOf<T> log = log1p_and_excess(linear[0] / theta);
+    return {-theta * log.value, {-theta * log.share, -theta * log.excess}};
+  }
+  template <class T>
+  HD static Observed<2, T> positive(T x, Vec<1, T> p, const Dispersion<T>& t) {
+    const Parts<T> mu = exp_parts(p[0]);
+    const T theta = t.theta, n = theta + x, whole = 1 / (theta + mu.high), each = 1 / x;
+    const T d = (x - mu.high) - mu.low, w = n * whole;
+    const T of_theta = theta * log1p_excess(d * whole, w);
+    const T of_x = x * log1p_excess(-(theta * whole) * (d * each), w * (mu.high * each));
+    // At 1 by Γ's recurrence from 0, exactly: the sum would cancel as μ → 0.
+    const T of_one = mu.high * whole + zero(Vec<2, T>{mu.high, theta}).score[1];
+    const T of_more = x * (1 / n) / 2 - of_theta + theta * (stirling_series_slope(n) - t.slope);
+    return {stirling_series(n) - t.error - stirling_series(x) -
+                (T(law::log_2_pi) + (elbo::log(x * n) - t.log)) / 2 - of_theta - of_x,
+            {theta * whole * d, x > 1 ? of_more : of_one}};
+  }
+  template <class T>
+  HD static Observed<2, T> positive(T x, Vec<2, T> p) {
+    return positive(x, Vec<1, T>{p[0]}, dispersion(p[1]));
   }
   template <class T>
   HD T log_prob(T x, Vec<2, T> p) const {
-    const Parts<T> mu = exp_parts(p[0]);
-    const T theta = elbo::exp(p[1]), whole = theta + mu.high, count = x > 0 ? x : T(1);
-    const T n = theta + count, d = (x - mu.high) - mu.low, w = n / whole;
-    const T positive = stirling_series(n) - stirling_error(theta) - stirling_series(count) -
-                       (T(law::log_2_pi) + elbo::log(count) + elbo::log1p(count / theta)) / 2 -
-                       theta * log1p_excess(d / whole, w) -
-                       count * log1p_excess(-(theta / whole) * (d / count), w * (mu.high / count));
-    return x > 0 ? positive : at_zero(p).log_prob;
+    const T some = positive(x > 0 ? x : T(1), p).log_prob;
+    const T none = zero(Vec<2, T>{elbo::exp(p[0]), elbo::exp(p[1])}).log_prob;
+    return x > 0 ? some : none;
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
-    const Parts<T> mu = exp_parts(p[0]);
-    const T theta = elbo::exp(p[1]), whole = theta + mu.high, n = theta + (x > 0 ? x : T(1));
-    const T d = (x - mu.high) - mu.low;
-    // At 1 by Γ's recurrence from 0, exactly: the sum would cancel as μ → 0.
-    const AtZero<T> zero = at_zero(p);
-    const T of_one = mu.high / whole + zero.score[1];
-    const T of_more =
-        x / (2 * n) + theta * (stirling_series_slope(n) - stirling_error_slope(theta) -
-                               log1p_excess(d / whole, n / whole));
-    return {x > 0 ? theta / whole * d : zero.score[0], x > 1   ? of_more
-                                                       : x > 0 ? of_one
-                                                               : zero.score[1]};
+    const Vec<2, T> some = positive(x > 0 ? x : T(1), p).score;
+    const Vec<2, T> none = zero(Vec<2, T>{elbo::exp(p[0]), elbo::exp(p[1])}).score;
+    return {x > 0 ? some[0] : none[0], x > 0 ? some[1] : none[1]};
   }
   template <class T>
   HD T mean(Vec<2, T> p) const {
@@ -446,23 +475,41 @@ struct ZeroInflatedNegativeBinomial {
   static constexpr int parameters = 3;
   static constexpr const char* data = "whole numbers from 0";
 
+  /// Of linear = {μ, l, θ}.
+  template <class T>
+  HD static Observed<3, T> zero(Vec<3, T> linear) {
+    const Observed<2, T> none = NegativeBinomial::zero(Vec<2, T>{linear[0], linear[2]});
+    const T l = linear[1], apart = l - none.log_prob, kept = sigmoid(-apart);
+    const T top = apart > 0 ? l : none.log_prob;
+    return {(top - (l > 0 ? l : T(0))) +
+                (log1p_unit(exp_of_negative(-std::abs(apart))) - log_on(l)),
+            {kept * none.score[0], -sigmoid(apart) * sigmoid(-l) * elbo::expm1(none.log_prob),
+             kept * none.score[1]}};
+  }
+  template <class T>
+  HD static Observed<3, T> positive(T x, Vec<2, T> p, const NegativeBinomial::Dispersion<T>& t) {
+    const Observed<2, T> some = NegativeBinomial::positive(x, Vec<1, T>{p[0]}, t);
+    const T l = p[1];
+    return {some.log_prob - (l > 0 ? l : T(0)) - log_on(l),
+            {some.score[0], -sigmoid(l), some.score[1]}};
+  }
+  template <class T>
+  HD static Observed<3, T> positive(T x, Vec<3, T> p) {
+    return positive(x, Vec<2, T>{p[0], p[1]}, NegativeBinomial::dispersion(p[2]));
+  }
   template <class T>
   HD T log_prob(T x, Vec<3, T> p) const {
-    const T l = p[1], of_count = NegativeBinomial{}.log_prob(x, Vec<2, T>{p[0], p[2]});
-    const T log_off = log1p_unit(exp_of_negative(-std::abs(l)));  // log(1 + e^-|l|)
-    const T apart = l - of_count, top = apart > 0 ? l : of_count;
-    const T zero =
-        (top - (l > 0 ? l : T(0))) + (log1p_unit(exp_of_negative(-std::abs(apart))) - log_off);
-    return x > 0 ? of_count - (l > 0 ? l : T(0)) - log_off : zero;
+    const T some = positive(x > 0 ? x : T(1), p).log_prob;
+    const T none = zero(Vec<3, T>{elbo::exp(p[0]), p[1], elbo::exp(p[2])}).log_prob;
+    return x > 0 ? some : none;
   }
   template <class T>
   HD Vec<3, T> score(T x, Vec<3, T> p) const {
-    const Vec<2, T> q{p[0], p[2]}, of_count = NegativeBinomial{}.score(x, q);
-    const T l = p[1], none = NegativeBinomial::at_zero(q).log_prob, apart = l - none;
-    const T kept = x > 0 ? T(1) : sigmoid(-apart);
-    return {kept * of_count[0],
-            x > 0 ? -sigmoid(l) : -sigmoid(apart) * sigmoid(-l) * elbo::expm1(none),
-            kept * of_count[1]};
+    const Vec<3, T> some = positive(x > 0 ? x : T(1), p).score;
+    const Vec<3, T> none = zero(Vec<3, T>{elbo::exp(p[0]), p[1], elbo::exp(p[2])}).score;
+    Vec<3, T> all;
+    for (int k = 0; k < 3; ++k) all[k] = x > 0 ? some[k] : none[k];
+    return all;
   }
   template <class T>
   HD T mean(Vec<3, T> p) const {
@@ -474,6 +521,13 @@ struct ZeroInflatedNegativeBinomial {
     return NegativeBinomial{}.sample({p[0], p[2]}, u);
   }
   HD bool valid(Real x) const { return law::whole(x); }
+
+ private:
+  /// log(1 + e^-|l|)
+  template <class T>
+  HD static T log_on(T l) {
+    return log1p_unit(exp_of_negative(-std::abs(l)));
+  }
 };
 
 /// Discretised logistic over x = 0 … L-1 with unit bins and open ends; p = (m, s).

@@ -61,20 +61,22 @@ HD T log1p_excess(T y, T w) {
   return u < artanh_reach<T> ? s * (y - 2 * u * artanh_tail(u)) : y - elbo::log(w);
 }
 
-/// log(1 + q) for q = μ/θ ≥ 0, and by how much it exceeds r = q/(1 + q) ≥ 0, both to full relative
-/// accuracy.  Relative error 5e-7 in float.
+/// log(1 + q) for q ≥ 0, r = q/(1 + q), and by how much the one exceeds the other, each to full
+/// relative accuracy.  Relative error 6e-7 in float.
 ///
 /// With s = q/(2 + q), log(1 + q) = 2 artanh s and log(1 + q) - r = r s + 2 s³ (1/3 + s²/5 + …).
 template <class T>
 struct Log1pOf {
-  T value, excess;
+  T value, share, excess;
 };
 template <class T>
-HD Log1pOf<T> log1p_and_excess(T mu, T theta, T r) {
-  const T s = mu / (2 * theta + mu), u = s * s, more = 2 * u * artanh_tail(u);
-  const T log = elbo::log(1 + mu / theta);
+HD Log1pOf<T> log1p_and_excess(T q) {
+  // Beyond, r is 1, s is not used, and the product would overflow; a NaN stays one.
+  const T below = q > T(1e18) ? T(1e18) : q, inverse = 1 / ((1 + below) * (2 + below));
+  const T r = below * (2 + below) * inverse, s = below * (1 + below) * inverse;
+  const T u = s * s, more = 2 * u * artanh_tail(u), log = elbo::log(1 + q);
   const bool near = u < artanh_reach<T>;
-  return {near ? s * (2 + more) : log, near ? s * (r + more) : log - r};
+  return {near ? s * (2 + more) : log, r, near ? s * (r + more) : log - r};
 }
 
 /// S(z) = log Γ(z) - (z - ½) log z + z - ½ log 2π, the error of Stirling's formula, for z ≥ 1.

@@ -10,6 +10,9 @@ struct DropoutMask {
   std::uint32_t dropped = 0;  // p 2³²: words below it drop; 0: everything is kept
   Real scale = 1;
   Noise noise;
+  // Factors that were drawn beforehand, those of column c at c - given_from; who reads them knows.
+  Matrix given{};
+  int given_from = 0;
 
   HD bool present() const { return dropped > 0; }
 

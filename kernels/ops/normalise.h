@@ -60,18 +60,21 @@ template <int drops>
 using Drops = std::integral_constant<int, drops>;
 
 /// The same for the entries of one row, whose x̂ is given.  `drops` tells at compile time whether
-/// there is a mask, or -1: look at run time.
+/// there is a mask (1), and it gives its factors (2), or -1: look at run time.
 template <class Act, int drops>
 struct NormRow {
   const Norm& norm;
   const Act& activation;
   DropoutMask::Row mask;
+  const Real* given;
 
   HD NormRow(const Norm& norm, const Act& activation, int r)
       : norm(norm),
         activation(activation),
-        mask(drops != 0 ? norm.mask.row(r) : DropoutMask::Row{}) {}
+        mask(drops == 1 || drops < 0 ? norm.mask.row(r) : DropoutMask::Row{}),
+        given(drops == 2 ? norm.mask.given.row(r) : nullptr) {}
   HD Real factor(int c) const {
+    if constexpr (drops == 2) return given[c - norm.mask.given_from];
     if (drops == 0 || (drops < 0 && mask.dropped == 0)) return 1;
     return mask.factor(c);
   }
@@ -107,6 +110,7 @@ struct NormaliseColumns {
 
 template <class Act, int drops>
 struct NormaliseColumnsBody {
+  static constexpr bool takes_factors = drops == 2;
   NormaliseColumns op;
   Act activation;
 
@@ -176,6 +180,7 @@ struct NormaliseColumnsGradient {
 
 template <class Act, int drops>
 struct NormaliseColumnsGradientBody {
+  static constexpr bool takes_factors = drops == 2;
   NormaliseColumnsGradient op;
   Act activation;
 
@@ -223,6 +228,7 @@ struct NormaliseRows {
 
 template <class Act, int drops>
 struct NormaliseRowsBody {
+  static constexpr bool takes_factors = drops == 2;
   NormaliseRows op;
   Act activation;
 
@@ -257,6 +263,7 @@ struct NormaliseRowsGradient {
 
 template <class Act, int drops>
 struct NormaliseRowsGradientBody {
+  static constexpr bool takes_factors = drops == 2;
   NormaliseRowsGradient op;
   Act activation;
 

@@ -34,44 +34,52 @@ struct ObserveRatesBody {
   static constexpr int K = Body::width;
   HD int scalars() const { return op.rates.theta.columns / K; }
 
-  /// The logarithms of the datum's size and of the sum of its e^a (0 without softmax).
-  template <class Team>
-  HD Vec<2> logarithms(int r, const Team& team) const {
+  /// Logarithms of the datum's size, and of the largest and the sum of its e^a (0 without softmax).
+  struct Logarithms {
+    Real size, largest, sum;
+  };
+  struct Forget {
+    HD void operator()(int, Real) const {}
+  };
+  /// keep(c, e^{a_c - largest}) is told what the sum is of.
+  template <class Team, class Keep = Forget>
+  HD Logarithms logarithms(int r, const Team& team, const Keep& keep = {}) const {
     const Rates& rates = op.rates;
     const auto a = [&](int c) { return rates.theta(r, c * K); };
     const Real log_size = rates.log_size.present()
                               ? rates.log_size(r / rates.repeat, 0)
                               : log_total(op.observe.x, r / rates.repeat, team);
-    if (!rates.softmax) return {log_size, 0};
+    if (!rates.softmax) return {log_size, 0, 0};
     const int n = scalars();
     const Real largest = team.max(n, a);
-    const Real log_sum =
-        largest +
-        elbo::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
+    const Vec<1> sum = team.sum(n, [&](int c) {
+      const Real e = elbo::exp(a(c) - largest);
+      keep(c, e);
+      return Vec<1>{e};
+    });
+    const Real log_sum = largest + elbo::log(sum[0]);
     if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
-    return {log_size, log_sum};
+    return {log_size, largest, log_sum};
   }
   /// The law's parameters of a scalar.
-  HD Vec<K> parameters(int r, int c, const Vec<2>& logs) const {
+  HD Vec<K> parameters(int r, int c, const Logarithms& logs) const {
     Vec<K> p;
-    p[0] = op.rates.theta(r, c * K) - logs[1] + logs[0];
+    p[0] = op.rates.theta(r, c * K) - logs.sum + logs.size;
     for (int k = 1; k < K; ++k) p[k] = op.rates.theta(r, c * K + k);
     return p;
   }
-  /// Takes the row's scores through the softmax.
-  template <class Team>
-  HD void centre(int r, const Vec<2>& logs, const Team& team) const {
+  /// Takes the row's scores through the softmax, in which scalar c has the share share(c).
+  template <class Team, class Share>
+  HD void centre(int r, const Team& team, const Share& share) const {
     const Matrix& score = op.observe.score;
     if (!op.rates.softmax || !score.present()) return;
     const Real sum = team.sum(scalars(), [&](int c) { return Vec<1>{score(r, c * K)}; })[0];
-    team.each(scalars(), [&](int c) {
-      score(r, c * K) -= elbo::exp(op.rates.theta(r, c * K) - logs[1]) * sum;
-    });
+    team.each(scalars(), [&](int c) { score(r, c * K) -= share(c) * sum; });
   }
 
   template <class Team>
   HD void operator()(int r, const Team& team) const {
-    const Vec<2> logs = logarithms(r, team);
+    const Logarithms logs = logarithms(r, team);
     const auto at = body.row(r);
     // Most counts are 0, for which the compiler leaves little of the law; a missing one is not.
     const Real term = team.sum(
@@ -80,7 +88,7 @@ struct ObserveRatesBody {
         [&](int c) { return Vec<1>{at(c, parameters(r, c, logs))}; })[0];
     if (op.observe.terms.present()) team.once([&] { op.observe.terms(r, 0) = term; });
     team.meet();  // another thread may have made an entry's score
-    centre(r, logs, team);
+    centre(r, team, [&](int c) { return elbo::exp(op.rates.theta(r, c * K) - logs.sum); });
   }
 };
 

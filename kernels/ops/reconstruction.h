@@ -33,6 +33,7 @@ template <class Law, int K, int known = -1>
 struct ObserveBody {
   static constexpr int width = K;
   static constexpr bool sums = true;
+  using law_type = Law;
   enum Part {
     bias = 1,
     stored = 2,
