@@ -33,6 +33,8 @@ struct Ahead {
 /// a part of the depth is gone through, one number of a and 3 registers of b at a time.  Every entry
 /// is a sum in the order of the depth, whatever the shape: cutting a product into pieces does not
 /// change a bit.
+/// Where few entries of a, or of b beside a transposed a, are not 0 (counts, ink), it goes through
+/// those alone, which changes no bit either: a term 0 · y of finite y changes no sum.
 /// Fetches the next panel of b while it works on one, and with the last ones `ahead`.
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
               int a_stride, const Real* b, int b_stride, Real* c, int c_stride, Ahead ahead = {});

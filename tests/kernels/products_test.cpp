@@ -123,6 +123,87 @@ TEST(Products, give_the_same_bits_every_time) {
 
 namespace {
 
+/// Of which one number in `of` is not 0.
+Values mostly_zero(int rows, int columns, unsigned seed, int of) {
+  Values some = uniform(rows, columns, seed);
+  std::mt19937 generator(seed);
+  for (Real& x : some.v)
+    if (generator() % unsigned(of) != 0) x = 0;
+  return some;
+}
+/// The columns of `few`, each followed by three others.
+Values among_others(const Values& few, unsigned seed) {
+  Values all = uniform(few.rows, 4 * few.columns, seed);
+  for (int r = 0; r < few.rows; ++r)
+    for (int c = 0; c < few.columns; ++c) all(r, 4 * c) = few(r, c);
+  return all;
+}
+
+}  // namespace
+
+TEST(Products, of_mostly_zeros_equal_the_sums_in_double) {
+  for (const Shape& shape : {Shape{37, 49, 785}, Shape{1, 5, 33}, Shape{130, 130, 1601}})
+    for (const int of : {10, 50}) {
+      const Values a = mostly_zero(shape.rows, shape.depth, 1, of),
+                   b = uniform(shape.columns, shape.depth, 2);
+      const Exact exact(a, b);
+      for (const Named& device : make_backends(Precision::fp32)) {
+        SCOPED_TRACE(testing::Message() << device.name << ", one in " << of << " of " << shape.rows
+                                        << "x" << shape.columns << "x" << shape.depth);
+        Memory memory(*device.backend);
+        const Matrix out = memory.out(shape.rows, shape.columns),
+                     gradient = memory.out(shape.columns, shape.rows);
+        memory.ops().run(Product{memory.put(a), memory.put(b), true, Store{.out = out}});
+        WeightGradients op;
+        op.layers.push_back({memory.put(transposed(b)), memory.put(transposed(a)),
+                             Sink{.gradient = gradient}, {}});
+        memory.ops().run(op);
+        const Values got = memory.get(out), also = memory.get(gradient);
+        Worst worst;
+        for (int r = 0; r < shape.rows; ++r)
+          for (int c = 0; c < shape.columns; ++c) {
+            const std::size_t i = std::size_t(r) * shape.columns + c;
+            const double allowed =
+                tolerance::product(Precision::fp32, shape.depth, exact.magnitude[i]);
+            worst.see(got(r, c), exact.sum[i], allowed);
+            worst.see(also(c, r), exact.sum[i], allowed);
+          }
+        EXPECT_LE(worst.value(), 1);
+      }
+    }
+}
+
+TEST(Products, of_mostly_zeros_have_the_bits_that_they_have_among_others) {
+  const Values few = mostly_zero(301, 60, 8, 16), all = among_others(few, 9);
+  const Values b = uniform(70, 301, 10), dy = uniform(301, 130, 11);
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    const auto product = [&](const Values& x) {
+      const Matrix out = memory.out(x.columns, b.rows);
+      memory.ops().run(
+          Product{memory.put(transposed(x)), memory.put(b), true, Store{.out = out}});
+      return memory.get(out);
+    };
+    const auto gradient = [&](const Values& x) {
+      const Matrix out = memory.out(dy.columns, x.columns);
+      WeightGradients op;
+      op.layers.push_back({memory.put(dy), memory.put(x), Sink{.gradient = out}, {}});
+      memory.ops().run(op);
+      return memory.get(out);
+    };
+    const Values y = product(few), y_all = product(all), w = gradient(few), w_all = gradient(all);
+    int different = 0;
+    for (int i = 0; i < few.columns; ++i) {
+      for (int c = 0; c < b.rows; ++c) different += y(i, c) != y_all(4 * i, c);
+      for (int o = 0; o < dy.columns; ++o) different += w(o, i) != w_all(o, 4 * i);
+    }
+    EXPECT_EQ(different, 0);
+  }
+}
+
+namespace {
+
 /// Layers of one step; more than one launch holds, and one that is wide enough for large tiles.
 struct Layer {
   int outputs, inputs;
