@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -30,9 +32,13 @@ class Host final : public Backend {
   }
 
   void* allocate(std::size_t bytes) override {
-    const std::size_t whole = (std::max<std::size_t>(bytes, 1) + 255) / 256 * 256;
-    void* const memory = std::aligned_alloc(256, whole);
+    // Large pages for large blocks: tiles walk down columns, and every row may be a page of its own.
+    constexpr std::size_t page = std::size_t(2) << 20;
+    const std::size_t unit = bytes >= 2 * page ? page : 256;
+    const std::size_t whole = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
+    void* const memory = std::aligned_alloc(unit, whole);
     require(memory, "out of memory: ", whole, " bytes wanted");
+    if (unit == page) madvise(memory, whole, MADV_HUGEPAGE);
     return std::memset(memory, 0, whole);
   }
   void release(void* memory) noexcept override { std::free(memory); }
