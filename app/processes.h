@@ -1,7 +1,7 @@
 #pragma once
 #include <memory>
 
-#include "models/group.h"
+#include "runtime/group.h"
 
 namespace elbo {
 

@@ -27,6 +27,7 @@
 #include "models/early_stopping.h"
 #include "models/evaluation.h"
 #include "models/run_directory.h"
+#include "runtime/nccl.h"
 
 namespace elbo {
 
@@ -71,6 +72,12 @@ class Training {
               "takes one process");
       require(host.group->of_first(data_hash_) == data_hash_, data_.train.source, ": process ",
               host.group->rank(), " reads other data than process 0");
+      DeviceSums on_devices = device.backend().sums_over(*host.group);
+      sums_ = std::move(on_devices.sums);
+      options_.sums = sums_.get();
+      if (!on_devices.why_not.empty())
+        log_ << "elbo: gradients pass through the host, not by NCCL: " << on_devices.why_not
+             << '\n';
     }
     require_no_empty_column(data_.train);
     model_.check_data(data_.train);
@@ -212,7 +219,9 @@ class Training {
         .facts = looked_.facts,
         .advice = looked_.advice,
         .device = batches_.device().backend().description() +
-                  (host_.group ? fmt::format(", {} processes", host_.group->size()) : "") +
+                  (host_.group ? fmt::format(", {} processes{}", host_.group->size(),
+                                             sums_ ? " by NCCL" : "")
+                               : "") +
                   (remark_.empty() ? "" : "; after a resumption " + remark_)};
     for (const Parameter& p : model_.parameters())
       if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();
@@ -559,6 +568,7 @@ class Training {
   std::optional<Batches> valid_batches_;
   MetricsFiles metrics_;
   EarlyStopping stopping_;
+  std::unique_ptr<GroupSums> sums_;  // of the group, by the devices themselves
   std::optional<Trainer> trainer_;
   ProgressLine progress_;
   Checkpoint state_;

@@ -9,6 +9,7 @@
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/experts.h"
 #include "kernels/ops/gather.h"
+#include "kernels/ops/group_sum.h"
 #include "kernels/ops/importance.h"
 #include "kernels/ops/latent.h"
 #include "kernels/ops/normalise.h"
@@ -69,10 +70,11 @@ struct Chain {
 /// Every operation.  A program is a list of these.
 using Operation =
     std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Multiply,
-                 Pointwise, Drop, NormaliseColumns, NormaliseColumnsGradient, NormaliseRows,
-                 NormaliseRowsGradient, SumSlopes, LogTotals, Corrupt, Join, Columns, CountPresent,
-                 Experts, ExpertsGradient, Rates, RatesGradient, ObserveRates, Transform, Chain,
-                 Objective, HoldSpread, SampleMany, SampleManyGradient, ImportanceBound, UnitKl,
-                 FreeBits, AggregatePosterior, UpdateAll, ClipScale, Advance>;
+                 Pointwise, Drop, ColumnMoments, NormaliseColumns, NormaliseColumnsGradient,
+                 CentreSlopes, NormaliseRows, NormaliseRowsGradient, SumSlopes, LogTotals, Corrupt,
+                 Join, Columns, CountPresent, Experts, ExpertsGradient, Rates, RatesGradient,
+                 ObserveRates, Transform, Chain, Objective, HoldSpread, SampleMany,
+                 SampleManyGradient, ImportanceBound, UnitKl, FreeBits, AggregatePosterior,
+                 UpdateAll, ClipScale, GroupSum, Advance>;
 
 }  // namespace elbo

@@ -35,8 +35,10 @@ struct Ops {
   virtual void run(const Multiply&) const = 0;
   virtual void run(const Pointwise&) const = 0;
   virtual void run(const Drop&) const = 0;
+  virtual void run(const ColumnMoments&) const = 0;
   virtual void run(const NormaliseColumns&) const = 0;
   virtual void run(const NormaliseColumnsGradient&) const = 0;
+  virtual void run(const CentreSlopes&) const = 0;
   virtual void run(const NormaliseRows&) const = 0;
   virtual void run(const NormaliseRowsGradient&) const = 0;
   virtual void run(const SumSlopes&) const = 0;
@@ -62,6 +64,7 @@ struct Ops {
   virtual void run(const FreeBits&) const = 0;
   virtual void run(const UpdateAll&) const = 0;
   virtual void run(const ClipScale&) const = 0;
+  virtual void run(const GroupSum&) const = 0;
   virtual void run(const Advance&) const = 0;
 
   /// Null where the device knows no such launch, or an operation cannot be part of it: the first

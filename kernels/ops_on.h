@@ -72,6 +72,9 @@ struct OpsOn final : Ops {
   void run(const Drop& op) const override {
     on.row_pass(op.out.rows, op.out.columns, DropBody{op});
   }
+  void run(const ColumnMoments& op) const override {
+    on.column_pass(op.x.columns, ColumnMomentsBody{op});
+  }
   void run(const NormaliseColumns& op) const override {
     if (op.product.present() && !on.narrow()) {
       NormaliseColumns rest = op;
@@ -91,6 +94,9 @@ struct OpsOn final : Ops {
     on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
       on.column_pass(op.dx.columns, NormaliseColumnsGradientBody<Act, drops>{op, act});
     });
+  }
+  void run(const CentreSlopes& op) const override {
+    on.column_pass(op.dx.columns, CentreSlopesBody{op});
   }
   void run(const NormaliseRows& op) const override {
     on.with(op.norm, [&]<class Act, int drops>(const Act& act, Drops<drops>) {
@@ -177,6 +183,7 @@ struct OpsOn final : Ops {
   }
   void run(const UpdateAll& op) const override { on.update_all(op); }
   void run(const ClipScale& op) const override { on.clip_scale(op); }
+  void run(const GroupSum& op) const override { op.by->run(op); }
   void run(const Advance& op) const override { on.advance(op); }
   bool chains() const override { return on.chains(); }
   int term_columns(const Product& op) const override {
@@ -185,6 +192,8 @@ struct OpsOn final : Ops {
     return tiles;
   }
   std::unique_ptr<Phases> phases(const std::vector<Operation>& step, int& refused) const override {
+    for (refused = 0; refused < int(step.size()); ++refused)
+      if (std::holds_alternative<GroupSum>(step[refused])) return nullptr;
     refused = 0;
     if constexpr (requires { on.phases([](const Device&) {}); })
       return on.phases([&](const Device& noting) {

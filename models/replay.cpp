@@ -52,7 +52,7 @@ std::optional<NonFinite> Trainer::watched_step() {
   begin_epoch();
   const int rows = next_rows();
   batches_.provide(position_, rows);
-  const Program& program = (rows == options_.batch ? full_ : last_).step->program();
+  const Program& program = (rows == options_.batch ? full_ : last_)->program();
   const auto found = program.run_watched();
   std::optional<NonFinite> result;
   if (found) {

@@ -36,6 +36,10 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
   const int batch = int(std::min<long>(options.batch, batches.rows()));
   require(!options.group || batch >= options.group->size(), "trainer: a batch of ", batch, " for ",
           options.group ? options.group->size() : 1, " processes");
+  if (options.group && !options.sums) {
+    by_host_ = std::make_unique<SumsByHost>(batches.device(), *options.group);
+    options_.sums = by_host_.get();
+  }
   full_ = make_step(batch);
   last_rows_ = last_batch(batches.rows(), batch);
   if (last_rows_ > 0) last_ = make_step(last_rows_);
@@ -65,11 +69,11 @@ Pass Trainer::pass(const Share& share) const {
           .kl_weight = at(options_.beta, 0)};
 }
 
-Trainer::Planned Trainer::make_step(int rows) {
+std::unique_ptr<Step> Trainer::make_step(int rows) {
   const Share share = this->share(rows);
   // The objective is a mean over this process's rows, the gradients' sum one over all.
   const Real part = Real(share.rows) / Real(rows);
-  const auto loss = [&] {
+  const auto body = [&] {
     const Tensor x = batches_.next(share.rows, share.first);
     const Terms terms = model_(x, pass(share));
     const Scale gain{.factor = -part}, counted{.factor = 0};
@@ -89,54 +93,33 @@ Trainer::Planned Trainer::make_step(int rows) {
     terms_ = weighted.size();
     rows_per_datum_ = terms.log_likelihood.rows() / share.rows;
     backward(objective(weighted, (share.idle ? unused_sums_ : device_sums_).data()));
-  };
-  const auto update = [&] {
+    if (options_.group) sum_over_group(share.idle);
     optimizer_.step();
     advance(batches_.device(), batches_.progress(), rows, ascent());
   };
-  const auto planned = [&](const std::function<void()>& body) {
-    return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier);
-  };
-  if (!options_.group) return {planned([&] { loss(), update(); }), nullptr, {}, false};
-  Planned result{planned(loss), nullptr, {}, share.idle};
-  require_separable(result.step->program());
-  for (const Parameter& p : optimizer_.parameters())
-    if (p.trained && p.tensor.gradient()) result.gradients.push_back(p.tensor.gradient());
-  result.update = planned(update);
-  return result;
+  Together together;
+  if (options_.group)
+    together = {.sums = options_.sums,
+                .process = options_.group->rank(),
+                .processes = options_.group->size(),
+                .share = share.idle ? Real(0) : part};
+  return std::make_unique<Step>(batches_.device(), body, options_.plan, options_.tier, together);
 }
 
-void Trainer::require_separable(const Program& program) const {
-  for (std::size_t i = 0; i < program.operations.size(); ++i) {
-    const Operation& operation = program.operations[i];
-    if (std::holds_alternative<NormaliseColumns>(operation) ||
-        std::holds_alternative<UnitKl>(operation) ||
-        std::holds_alternative<AggregatePosterior>(operation))
-      fail("trainer: `", program.describe(int(i)),
-           "` is of a whole batch, of which each of several processes has a part; train in one "
-           "process, or without batch norm and free bits");
+void Trainer::sum_over_group(bool idle) {
+  Program& program = Program::current(batches_.device());
+  GroupSum sum{.numbers = {},
+               .own = device_sums_.data(),
+               .all = all_sums_.data(),
+               .count = sums_.size(),
+               .by = options_.sums};
+  for (const Parameter& p : optimizer_.parameters()) {
+    if (!p.trained || !p.tensor.gradient()) continue;
+    const Matrix& gradient = program.use(p.tensor.gradient());
+    if (idle) program.add(Fill{gradient, Scale{.factor = 0}});
+    sum.numbers.push_back(gradient);
   }
-}
-
-/// Sums the gradients and the epoch's sums over the group.
-void Trainer::exchange(const Planned& planned) {
-  Backend& backend = batches_.device().backend();
-  const bool host = !batches_.device().name().starts_with("cuda");
-  for (const Tensor& gradient : planned.gradients) {
-    const Matrix& g = gradient.matrix();
-    const std::size_t count = std::size_t(g.rows) * std::size_t(g.stride);
-    if (!host) {
-      staged_.resize(count);
-      backend.copy_to_host(staged_.data(), g.data, count * sizeof(Real));
-    }
-    Real* const numbers = host ? g.data : staged_.data();
-    if (planned.idle) std::fill_n(numbers, count, Real(0));
-    options_.group->sum(numbers, count);
-    if (!host) backend.copy_to_device(g.data, numbers, count * sizeof(Real));
-  }
-  device_sums_.read(sums_.data(), sums_.size());
-  options_.group->sum(sums_.data(), sums_.size());
-  all_sums_.write(sums_.data(), sums_.size());
+  program.add(sum);
 }
 
 Ascent Trainer::ascent() const {
@@ -182,6 +165,7 @@ void Trainer::begin_epoch() {
   const bool counts = !options_.group || options_.group->rank() == 0;
   const std::vector<double> none(sums_.size());
   device_sums_.write((counts ? sums_ : none).data(), sums_.size());
+  all_sums_.write(sums_.data(), sums_.size());
   if (options_.budget) {
     Multiplier state = multiplier();
     state.log_likelihood = sums_[0], state.kl = sums_[1], state.rows = sums_[terms_];
@@ -209,16 +193,13 @@ void Trainer::take(long at_most) {
   const long each = next_rows(), whole = (batches_.rows() - position_ - last_rows_) / each;
   const long there = batches_.provide(position_, each) / each;
   const int steps = int(std::clamp(whole, 1L, std::min(at_most, there)));
-  const Planned& planned = each == options_.batch ? full_ : last_;
-  if (!options_.group) (*planned.step)(steps);
-  else
-    for (int i = 0; i < steps; ++i) (*planned.step)(), exchange(planned), (*planned.update)();
+  (*(each == options_.batch ? full_ : last_))(steps);
   position_ += std::uint32_t(steps * each);
   step_ += std::uint64_t(steps);
 }
 
 bool Trainer::look() {
-  if (!options_.group) device_sums_.read(sums_.data(), sums_.size());
+  (options_.group ? all_sums_ : device_sums_).read(sums_.data(), sums_.size());
   return std::ranges::all_of(sums_, [](double sum) { return std::isfinite(sum); });
 }
 

@@ -2,11 +2,11 @@
 #include <functional>
 #include <optional>
 
-#include "models/group.h"
 #include "models/iwae.h"
 #include "models/model.h"
 #include "nn/batches.h"
 #include "runtime/error.h"
+#include "runtime/group.h"
 #include "runtime/step.h"
 
 namespace elbo {
@@ -44,6 +44,7 @@ struct TrainingOptions {
   /// batch of B, and all take the step of the summed gradients: that of one process, but for the
   /// order of sums.  It outlives the trainer; null: there is one process.
   Group* group = nullptr;
+  GroupSums* sums = nullptr;  // how it adds up what lies on devices; null: SumsByHost
 };
 
 /// Means over data, in nats per datum, unweighted: elbo = log_likelihood - kl.
@@ -91,14 +92,13 @@ struct Replayed {
 ///
 /// The step is recorded and planned once a batch size: the last batch of an epoch may be smaller,
 /// or larger by a datum that would be left alone, of which a batch norm could make nothing; nothing
-/// of it passes through the host, but in a group, whose gradients do.
+/// of it passes through the host, but in a group what its GroupSums take there.
 class Trainer {
  public:
   using Function = std::function<Terms(const Tensor& x, const Pass&)>;
   using Encoder = std::function<Tensor(const Tensor& x, const Pass&)>;
 
-  /// Errors: options out of range; in a group a batch of fewer data than processes, or a model that
-  /// ties the data of a batch together (batch norm, free bits).
+  /// Errors: options out of range; in a group a batch of fewer data than processes.
   Trainer(Function model, std::vector<Parameter>, Batches&, const TrainingOptions&);
   /// A module (nn/module.h) with such a call operator; it must outlive the trainer.
   template <class M>
@@ -157,25 +157,19 @@ class Trainer {
   Multiplier multiplier() const;
   void resume(const Multiplier&);
 
-  /// The planned step of a full batch; in a group up to its gradients.
-  const Program& program() const { return full_.step->program(); }
+  /// The planned step of a full batch.
+  const Program& program() const { return full_->program(); }
 
  private:
-  /// The step of a batch size.
-  struct Planned {
-    std::unique_ptr<Step> step, update;  // all of it; in a group the gradients, and the rest
-    std::vector<Tensor> gradients;       // in a group
-    bool idle = false;                   // these are of no data
-  };
   /// The rows of a batch that this process takes.
   struct Share {
     int first, rows;
     bool idle;  // they count for nothing: there are fewer rows than processes
   };
-  Planned make_step(int rows);
+  std::unique_ptr<Step> make_step(int rows);
   Share share(int rows) const;
-  void require_separable(const Program&) const;
-  void exchange(const Planned&);
+  /// Records the sums of the gradients and of the losses over the group.
+  void sum_over_group(bool idle);
   Pass pass(const Share&) const;
   Means means() const;
   void begin_epoch();
@@ -200,10 +194,10 @@ class Trainer {
   DeviceArray<Multiplier> weight_;  // β, where it is found
   std::vector<double> sums_;        // of each of `terms_` terms, then the rows of the first
   std::size_t terms_ = 0;
-  std::vector<Real> staged_;  // a gradient between device and group
-  int rows_per_datum_ = 1;    // of the log-likelihood
-  bool bounded_ = false;      // another bound than the ELBO of the two terms is trained
-  Planned full_, last_;
+  int rows_per_datum_ = 1;  // of the log-likelihood
+  bool bounded_ = false;    // another bound than the ELBO of the two terms is trained
+  std::unique_ptr<GroupSums> by_host_;
+  std::unique_ptr<Step> full_, last_;
   int last_rows_ = 0;
   std::uint32_t epoch_ = 0, position_ = 0;
   std::uint64_t step_ = 0;

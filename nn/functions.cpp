@@ -101,7 +101,10 @@ Tensor free_bits(const Tensor& kl, Real nats) {
       call->floor = nats;
       call->unit_kl = made(kl, {call->q.columns() / 2, 1}, false);
       call->floored = made(kl, kl.shape(), true);
-      program.add(UnitKl{program.use(call->q), call->unit_kl.matrix()});
+      const Together& together = program.together;
+      program.add(UnitKl{program.use(call->q), call->unit_kl.matrix(), together.share});
+      if (together.sums)
+        program.add(GroupSum{.numbers = {call->unit_kl.matrix()}, .by = together.sums});
       program.add(
           FreeBits{program.use(call->q), call->unit_kl.matrix(), call->floored.matrix(), nats});
       return call->floored;
@@ -232,21 +235,35 @@ Tensor normalised(NormCall call, Shape statistics, const NormOptions& options, F
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance, bool training,
                   Real momentum, const NormOptions& options) {
-  program_of(x, "batch_norm", "x");
+  Program& program = program_of(x, "batch_norm", "x");
   require_row(gamma, x, "batch_norm", "gamma"), require_row(beta, x, "batch_norm", "beta");
   require_row(running_mean, x, "batch_norm", "running_mean");
   require_row(running_variance, x, "batch_norm", "running_variance");
-  require(!training || x.rows() > 1, "batch_norm: x is ", x.shape(),
+  const Together& together = program.together;
+  const bool part = training && together.sums;
+  require(!training || part || x.rows() > 1, "batch_norm: x is ", x.shape(),
           ", expected at least 2 rows in training: one has no variance");
-  return normalised(
-      {.of = training ? NormCall::Of::batch : NormCall::Of::estimates,
-       .x = x,
-       .gamma = gamma,
-       .beta = beta},
-      {1, x.columns()}, options, [&](Program& program, const Norm& norm, const Matrix& y) {
-        program.add(NormaliseColumns{norm, program.use(running_mean), program.use(running_variance),
-                                     y, momentum, training});
-      });
+  NormCall call{.of = training ? NormCall::Of::batch : NormCall::Of::estimates,
+                .x = x,
+                .gamma = gamma,
+                .beta = beta};
+  if (part) {
+    call.parts = made(x, {3 * together.processes, x.columns()}, false);
+    program.add(
+        ColumnMoments{program.use(x), call.parts.matrix(), together.process, together.share > 0});
+    program.add(GroupSum{.numbers = {call.parts.matrix()}, .by = together.sums});
+  }
+  const Matrix parts = part ? call.parts.matrix() : Matrix{};
+  return normalised(call, {1, x.columns()}, options,
+                    [&](Program& into, const Norm& norm, const Matrix& y) {
+                      into.add(NormaliseColumns{.norm = norm,
+                                                .running_mean = into.use(running_mean),
+                                                .running_variance = into.use(running_variance),
+                                                .y = y,
+                                                .momentum = momentum,
+                                                .training = training,
+                                                .parts = parts});
+                    });
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
@@ -414,6 +431,9 @@ Draws sample_many(const Tensor& q, const Noise& noise, Gradient gradient) {
 
 Aggregate aggregate_posterior(const Tensor& z, const Tensor& q) {
   Program& program = program_of(z, "aggregate_posterior", "z");
+  require(!program.together.sums,
+          "aggregate_posterior: takes all data of a batch, of which each of ",
+          program.together.processes, " processes has a part");
   require(q && q.columns() == 2 * z.columns(), "aggregate_posterior: q is ",
           q ? q.shape() : Shape{0, 0}, ", expected ", 2 * z.columns(), " columns as z is ",
           z.shape());

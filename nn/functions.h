@@ -97,8 +97,9 @@ struct NormOptions {
 
 /// Batch normalisation, PyTorch's BatchNorm1d.  x [B,C]; the others [1,C]  →  [B,C]
 ///
-/// In training, μ and σ² are those of the batch, and the running estimates move by `momentum`
-/// towards μ and σ² B/(B-1); else μ and σ² are the running estimates.
+/// In training, μ and σ² are those of the batch, of all processes that run a step together, and the
+/// running estimates move by `momentum` towards μ and σ² B/(B-1); else μ and σ² are the running
+/// estimates.
 /// Errors: shapes that do not fit; training with a single row.  Ioffe & Szegedy (2015).
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance, bool training,
@@ -178,7 +179,7 @@ struct Aggregate {
 /// log 1/N Σ_n q(z | x_n) of all coordinates and of each, in nats.  No gradient.
 ///
 /// z [M,D]  q [N,2D], (μ, s) of each unit side by side  →  log_q [M,1], log_marginals [M,D]
-/// Formulas, cost and source: kernels/ops/aggregate.h.
+/// Formulas, cost and source: kernels/ops/aggregate.h.  Errors: in a step of several processes.
 Aggregate aggregate_posterior(const Tensor& z, const Tensor& q);
 
 }  // namespace elbo

@@ -127,6 +127,7 @@ class Autograd {
     write_if_tracked(call.gamma, {}, [&](const Matrix& dgamma) {
       write_if_tracked(call.beta, {}, [&](const Matrix& dbeta) {
         write_if_tracked(call.x, temporary(call.x.shape()), [&](const Matrix& dx) {
+          if (call.parts) return differentiate_part(call, norm, dy, dx, dgamma, dbeta);
           if (call.of != NormCall::Of::row)
             return program_.add(NormaliseColumnsGradient{norm, dy, dx, dgamma, dbeta,
                                                          call.of == NormCall::Of::batch});
@@ -193,8 +194,9 @@ class Autograd {
     if (!upstream.tensor) return;
     for (const auto& [tensor, other] : {std::pair{call.a, call.b}, {call.b, call.a}})
       if (tensor.tracked())
-        write(tensor,
-              [&](const Matrix& out) { program_.add(Multiply{upstream, matrix(other), out}); });
+        write(tensor, [&](const Matrix& out) {
+          program_.add(Multiply{upstream, matrix(other), out});
+        });
   }
 
   void differentiate(const PointwiseCall& call) {
@@ -222,6 +224,23 @@ class Autograd {
   }
 
  private:
+  /// A batch norm whose batch lies in several processes.
+  void differentiate_part(const NormCall& call, const Norm& norm, const Matrix& dy,
+                          const Matrix& dx, const Matrix& dgamma, const Matrix& dbeta) {
+    const Together& together = program_.together;
+    const Matrix sums = temporary({2, call.x.columns()});
+    program_.add(NormaliseColumnsGradient{.norm = norm,
+                                          .dy = dy,
+                                          .dx = dx,
+                                          .dgamma = dgamma,
+                                          .dbeta = dbeta,
+                                          .sums = sums,
+                                          .counts = together.share > 0});
+    program_.add(GroupSum{.numbers = {sums}, .by = together.sums});
+    program_.add(
+        CentreSlopes{norm.x, norm.gamma, norm.mean, norm.inverse, matrix(call.parts), sums, dx});
+  }
+
   Matrix matrix(const Tensor& t) { return t ? program_.use(t) : Matrix{}; }
   Matrix gradient(const Tensor& t) {
     return t && t.node_->gradient ? program_.use(t.gradient()) : Matrix{};

@@ -47,6 +47,7 @@ struct NormCall {
   Tensor x, gamma, beta, mean, inverse, y;
   Activation activation;
   DropoutMask mask;
+  Tensor parts{};  // the moments that several processes have of their rows of the batch
 };
 struct DropCall {
   Tensor x, y;

@@ -11,6 +11,9 @@ struct InstructionSet;
 
 namespace elbo {
 
+struct Group;
+struct DeviceSums;
+
 /// A sequence of operations, recorded once and replayed in one launch.
 struct Recording {
   virtual ~Recording() = default;
@@ -53,6 +56,10 @@ struct Backend {
   /// The second queue goes on only when what the first holds now is done.
   virtual void hold_aside() = 0;
   virtual void wait_aside() = 0;
+
+  /// Sums over the processes by the devices themselves (runtime/nccl.h), which this device
+  /// outlives. All of a group call it.
+  virtual DeviceSums sums_over(Group&) = 0;
 
   /// Records what body enqueues, without running it; null where the device does not record.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& body) = 0;

@@ -10,6 +10,7 @@
 #include "kernels/large_products.h"
 #include "runtime/backend.h"
 #include "runtime/error.h"
+#include "runtime/nccl.h"
 
 namespace elbo {
 
@@ -190,6 +191,14 @@ class Cuda final : public Backend {
     check(cudaStreamWaitEvent(aside_.stream, held_.event));
   }
   void wait_aside() override { check(cudaStreamSynchronize(aside_.stream)); }
+
+  DeviceSums sums_over(Group& group) override {
+    here();
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, index_));
+    return sums_by_nccl(group, std::string(properties.uuid.bytes, sizeof properties.uuid.bytes),
+                        stream_->stream);
+  }
 
   /// Relaxed: what other threads do meanwhile is none of the recording's business.
   std::unique_ptr<Recording> record(const std::function<void()>& body) override {

@@ -29,9 +29,17 @@ bool moves_counters(const Operation& operation) {
   return std::holds_alternative<Advance>(operation) || (last && last->tail.advance.state);
 }
 
+bool sums_losses(const Operation& operation) {
+  const auto* const sum = std::get_if<GroupSum>(&operation);
+  return sum && sum->count > 0;
+}
+
 bool conflict(Operation& a, Operation& b) {
-  // Everything may read the counters, so nothing moves across their change.
+  // Everything may read the counters, so nothing moves across their change; nor does an objective
+  // across the sum of what it leaves.
   if (moves_counters(a) || moves_counters(b)) return true;
+  if (sums_losses(a) || sums_losses(b))
+    if (std::holds_alternative<Objective>(a) || std::holds_alternative<Objective>(b)) return true;
   const auto of_b = uses(b);
   for (const Use& x : uses(a))
     for (const Use& y : of_b)
@@ -568,7 +576,9 @@ class Planner {
 
   void drop_leavings() {
     for (int i = int(list_.size()) - 1; i >= 0; --i) {
-      if (std::holds_alternative<Objective>(list_[i]) || moves_counters(list_[i])) continue;
+      if (std::holds_alternative<Objective>(list_[i]) || moves_counters(list_[i]) ||
+          sums_losses(list_[i]))
+        continue;
       const auto all = uses(list_[i]);
       const bool needed = std::any_of(all.begin(), all.end(), [&](const Use& use) {
         if (use.access == Access::read) return false;

@@ -55,10 +55,10 @@ void Program::plan(Plan how) {
   place(*this);
 }
 
-void Program::run() const {
+void Program::run(std::size_t first, std::size_t last) const {
   const Ops& ops = device_.backend().ops();
-  for (const Operation& operation : operations)
-    std::visit([&](const auto& o) { ops.run(o); }, operation);
+  for (std::size_t i = first; i < last; ++i)
+    std::visit([&](const auto& o) { ops.run(o); }, operations[i]);
 }
 
 std::vector<double> Program::run_timed() const {
@@ -179,6 +179,7 @@ struct Describe {
     out << (o.upstream.tensor ? "slope of a function " : "function ") << size(o.out);
   }
   void operator()(const Drop& o) const { out << "dropout " << size(o.in); }
+  void operator()(const ColumnMoments& o) const { out << "moments of columns " << size(o.x); }
   void operator()(const NormaliseColumns& o) const {
     out << "normalise columns " << size(o.y) << (o.training ? " of the batch" : " as estimated")
         << (o.norm.mask.present() ? ", dropout" : "");
@@ -186,6 +187,7 @@ struct Describe {
   void operator()(const NormaliseColumnsGradient& o) const {
     out << "gradient of normalised columns " << size(o.dx);
   }
+  void operator()(const CentreSlopes& o) const { out << "centre slopes " << size(o.dx); }
   void operator()(const NormaliseRows& o) const {
     out << "normalise rows " << size(o.y) << (o.norm.mask.present() ? ", dropout" : "");
   }
@@ -242,6 +244,12 @@ struct Describe {
   void operator()(const UpdateAll& o) const { out << "update " << o.updates.size() << " tensors"; }
   void operator()(const ClipScale& o) const {
     out << "norm of " << o.gradients.size() << " gradients";
+  }
+  void operator()(const GroupSum& o) const {
+    out << "sum over the processes of ";
+    if (o.numbers.size() == 1) out << size(o.numbers[0]);
+    else out << o.numbers.size() << " tensors";
+    if (o.count > 0) out << ", losses";
   }
   void operator()(const Advance& o) const {
     out << "advance" << (o.ascent.weight ? ", dual ascent" : "");

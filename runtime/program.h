@@ -11,6 +11,14 @@
 
 namespace elbo {
 
+/// The processes that run a program together, each on its rows of every batch: what is of a whole
+/// batch is summed over them (GroupSum).
+struct Together {
+  GroupSums* sums = nullptr;  // null: one process runs it
+  int process = 0, processes = 1;
+  Real share = 1;  // of a batch's rows that this process has; 0: the rows it has count for nothing
+};
+
 /// A list of operations on one device, and the transient tensors they make.
 ///
 /// Functions on tensors append to the program that is current on their thread: that of the Step
@@ -21,7 +29,8 @@ class Program {
   /// or operation by operation as it was recorded (for comparison).
   enum class Plan { fused, unchained, composed };
 
-  explicit Program(Device device) : device_(std::move(device)) {}
+  explicit Program(Device device, const Together& together = {})
+      : together(together), device_(std::move(device)) {}
 
   static Program& current(const Device&);
   static bool recording();
@@ -35,7 +44,9 @@ class Program {
   /// Rewrites the list (runtime/planner.h) and gives every transient tensor its place.  A tensor
   /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
   void plan(Plan);
-  void run() const;
+  void run() const { run(0, operations.size()); }
+  /// The operations first … last - 1 of it.
+  void run(std::size_t first, std::size_t last) const;
   /// run(), one operation after the other: the seconds that each took.
   std::vector<double> run_timed() const;
 
@@ -54,6 +65,7 @@ class Program {
   std::string describe() const;
   std::string describe(int operation) const;
 
+  const Together together;
   std::vector<Operation> operations;
   Tape tape;                                        // what backward() will walk
   std::map<int, std::shared_ptr<Storage>> tensors;  // the transient ones, by Matrix::tensor

@@ -4,8 +4,9 @@
 
 namespace elbo {
 
-Step::Step(Device device, const std::function<void()>& body, Program::Plan how, Tier tier)
-    : program_(std::move(device)) {
+Step::Step(Device device, const std::function<void()>& body, Program::Plan how, Tier tier,
+           const Together& together)
+    : program_(std::move(device), together) {
   {
     const Program::Recording recording(program_);
     body();
@@ -13,6 +14,17 @@ Step::Step(Device device, const std::function<void()>& body, Program::Plan how, 
   program_.tape.clear();
   if (tier == Tier::persistent && how == Program::Plan::fused) how = Program::Plan::unchained;
   program_.plan(how);
+  const auto needs_host = [](const Operation& operation) {
+    const auto* const sum = std::get_if<GroupSum>(&operation);
+    return sum && !sum->by->enqueues();
+  };
+  const std::size_t end = program_.operations.size();
+  for (std::size_t first = 0, last; first < end; first = last) {
+    const bool host = needs_host(program_.operations[first]);
+    for (last = first + 1; last < end && needs_host(program_.operations[last]) == host;) ++last;
+    one_.push_back({.first = first, .last = last, .recordable = !host});
+  }
+  if (one_.size() == 1) several_.push_back({.first = 0, .last = end, .times = steps_a_graph});
   if (tier == Tier::graph) return;
   int refused = 0;
   phases_ = program_.device().backend().ops().phases(program_.operations, refused);
@@ -26,21 +38,23 @@ Step::Step(Device device, const std::function<void()>& body, Program::Plan how, 
 
 void Step::operator()(int times) {
   if (phases_ && times > 0) return phases_->run(table_->data(), arrived_->data(), times);
-  for (; times > 0 && !(warm_ && recordable_); --times, warm_ = true) program_.run();
+  for (; times > 0 && !warm_; --times, warm_ = true) program_.run();
   while (times > 0) {
-    const int each = times >= steps_a_graph ? steps_a_graph : 1;
-    auto& recording = each > 1 ? several_ : one_;
-    if (!recording)
-      recording = program_.device().backend().record([&] {
-        for (int i = 0; i < each; ++i) program_.run();
-      });
-    if (!recording) {
-      recordable_ = false;
-      return (*this)(times);
-    }
-    recording->replay();
-    times -= each;
+    const bool many = times >= steps_a_graph && !several_.empty();
+    for (Stretch& stretch : many ? several_ : one_) run(stretch);
+    times -= many ? steps_a_graph : 1;
   }
+}
+
+void Step::run(Stretch& stretch) {
+  const auto body = [&] {
+    for (int i = 0; i < stretch.times; ++i) program_.run(stretch.first, stretch.last);
+  };
+  if (stretch.recordable && !stretch.recording) {
+    stretch.recording = program_.device().backend().record(body);
+    stretch.recordable = bool(stretch.recording);
+  }
+  stretch.recording ? stretch.recording->replay() : body();
 }
 
 }  // namespace elbo

@@ -21,23 +21,33 @@ enum class Tier { graph, persistent };
 /// The body runs at the construction, on the host, and computes nothing: it leaves the list of
 /// operations.  Whatever changes between two calls is in device memory.  On a GPU the first call
 /// launches the operations one by one, the second records them as a graph, every later one is a
-/// single launch; step(n) is the same as n calls, in fewer launches.
+/// single launch; step(n) is the same as n calls, in fewer launches.  Sums over processes that pass
+/// through the host (GroupSums::enqueues) stand between graphs.
 ///
 /// Errors: a persistent step on the cpu, in bf16, or of an operation that is no phase: clipped
-/// gradients, products of the large tile or a library's, composed operations.
+/// gradients, products of the large tile or a library's, composed operations, sums over processes.
 class Step {
  public:
   static constexpr int steps_a_graph = 16;
 
   Step(Device, const std::function<void()>& body, Program::Plan = Program::Plan::fused,
-       Tier = Tier::graph);
+       Tier = Tier::graph, const Together& = {});
   void operator()(int times = 1);
   const Program& program() const { return program_; }
 
  private:
+  /// Operations first … last - 1, so many times; a recording of them, unless the host is needed.
+  struct Stretch {
+    std::size_t first, last;
+    int times = 1;
+    bool recordable = true;
+    std::unique_ptr<elbo::Recording> recording{};
+  };
+  void run(Stretch&);
+
   Program program_;
-  bool warm_ = false, recordable_ = true;
-  std::unique_ptr<elbo::Recording> one_, several_;
+  bool warm_ = false;
+  std::vector<Stretch> one_, several_;  // steps; the latter empty where the host is needed
   std::unique_ptr<Phases> phases_;
   std::unique_ptr<DeviceArray<unsigned char>> table_;
   std::unique_ptr<DeviceArray<unsigned>> arrived_;

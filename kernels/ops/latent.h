@@ -100,16 +100,19 @@ struct HoldSpreadBody {
   }
 };
 
-/// means [D,1] = the mean over a batch of the KL of each latent unit, in nats.
+/// means [D,1] = share times the mean over the rows of the KL of each latent unit, in nats; where
+/// they are a part of the batch, `share` is what part, and the sum over the processes follows.
 struct UnitKl {
   Matrix q, means;
+  Real share = 1;
   void views(auto&& visit) { visit(q, Access::read), visit(means, Access::write); }
 };
 
 struct UnitKlBody {
   UnitKl op;
   HD Real operator()(int unit, int b) const {
-    return StandardNormalKl{}.value(op.q(b, 2 * unit), op.q(b, 2 * unit + 1)) / Real(op.q.rows);
+    return StandardNormalKl{}.value(op.q(b, 2 * unit), op.q(b, 2 * unit + 1)) * op.share /
+           Real(op.q.rows);
   }
 };
 

@@ -89,21 +89,68 @@ struct NormRow {
   }
 };
 
+/// The number of rows, their mean and Σ (x - mean)² of each column: mean first, then the squares.
+template <class Team>
+HD auto column_moments(const Team& team, const Matrix& x) {
+  const auto sum =
+      team.sum(x.rows, [&](int r) { return [&, r](int c) { return Vec<1>{x(r, c)}; }; });
+  const auto mean = team.per_column([&](int c) { return Vec<1>{sum(c)[0] / Real(x.rows)}; });
+  const auto squares = team.sum(x.rows, [&](int r) {
+    return [&, r](int c) { return Vec<1>{square(x(r, c) - mean(c)[0])}; };
+  });
+  return team.per_column([&](int c) { return Vec<3>{Real(x.rows), mean(c)[0], squares(c)[0]}; });
+}
+
+/// Those of a batch whose rows lie in P processes, of which p has the rows 3p … 3p + 2 of parts
+/// [3P,C].  Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance (1983).
+HD Vec<3> joined_moments(const Matrix& parts, int c) {
+  Real rows = 0, sum = 0, squares = 0;
+  for (int p = 0; p < parts.rows; p += 3) rows += parts(p, c), sum += parts(p, c) * parts(p + 1, c);
+  const Real mean = sum / rows;
+  for (int p = 0; p < parts.rows; p += 3)
+    squares += parts(p + 2, c) + parts(p, c) * square(parts(p + 1, c) - mean);
+  return {rows, mean, squares};
+}
+
+/// What process p contributes to them: its own, and zeros for the others, so that the sum over the
+/// processes (GroupSum) has them all.
+struct ColumnMoments {
+  Matrix x, parts;
+  int process = 0;
+  bool counts = true;  // false: these rows are none of the batch
+  void views(auto&& visit) { visit(x, Access::read), visit(parts, Access::write); }
+};
+
+struct ColumnMomentsBody {
+  ColumnMoments op;
+  template <class Team>
+  HD void operator()(const Team& team) const {
+    const auto own = column_moments(team, op.x);
+    team.columns([&](int c) {
+      for (int i = 0; i < op.parts.rows; ++i) {
+        const int k = i - 3 * op.process;
+        op.parts(i, c) = op.counts && k >= 0 && k < 3 ? own(c)[k] : Real(0);
+      }
+    });
+  }
+};
+
 /// Over the rows of a batch (training) or by the running estimates (evaluation).  In training the
 /// estimates move: running = (1 - momentum) · running + momentum · new, σ² of B - 1 degrees of
-/// freedom.  Mean first, then centred squares.  Ioffe & Szegedy, Batch Normalization (2015).
+/// freedom.  Ioffe & Szegedy, Batch Normalization (2015).
 struct NormaliseColumns {
   Norm norm;
   Matrix running_mean, running_variance, y;
   Real momentum = Real(0.1);
   bool training = true;
   NarrowProduct product{};  // where there is one, it makes x
+  Matrix parts{};           // where x is a part of the batch: the moments of all (joined_moments)
 
   void views(auto&& visit) {
     const Access running = training ? Access::update : Access::read;
     norm.read(visit, product.present() ? Access::write : Access::read);
     product.views(visit), product.out = norm.x;
-    visit(running_mean, running), visit(running_variance, running);
+    visit(running_mean, running), visit(running_variance, running), visit(parts, Access::read);
     visit(norm.mean, Access::write), visit(norm.inverse, Access::write), visit(y, Access::write);
   }
 };
@@ -114,25 +161,26 @@ struct NormaliseColumnsBody {
   NormaliseColumns op;
   Act activation;
 
+  template <class Team>
+  HD auto moments(const Team& team) const {
+    if (!op.parts.present()) return column_moments(team, op.norm.x);
+    return team.per_column([&](int c) { return joined_moments(op.parts, c); });
+  }
   /// (μ, 1/√(σ² + ε)) of the batch's columns; moves the running estimates.
   template <class Team>
   HD auto of_batch(const Team& team) const {
-    const Matrix& x = op.norm.x;
-    const auto sum =
-        team.sum(x.rows, [&](int r) { return [&, r](int c) { return Vec<1>{x(r, c)}; }; });
-    const auto mean = team.per_column([&](int c) { return Vec<1>{sum(c)[0] / Real(x.rows)}; });
-    const auto squares = team.sum(x.rows, [&](int r) {
-      return [&, r](int c) { return Vec<1>{square(x(r, c) - mean(c)[0])}; };
-    });
+    const auto moments = this->moments(team);
     team.columns([&](int c) {
       const auto move = [&](Real& running, Real now) {
         running = (1 - op.momentum) * running + op.momentum * now;
       };
-      move(op.running_mean(0, c), mean(c)[0]);
-      move(op.running_variance(0, c), squares(c)[0] / Real(x.rows - 1));
+      const Vec<3> m = moments(c);
+      move(op.running_mean(0, c), m[1]);
+      move(op.running_variance(0, c), m[2] / (m[0] - 1));
     });
     return team.per_column([&](int c) {
-      return Vec<2>{mean(c)[0], 1 / std::sqrt(squares(c)[0] / Real(x.rows) + op.norm.epsilon)};
+      const Vec<3> m = moments(c);
+      return Vec<2>{m[1], 1 / std::sqrt(m[2] / m[0] + op.norm.epsilon)};
     });
   }
   template <class Team>
@@ -163,18 +211,22 @@ struct NormaliseColumnsBody {
 ///
 ///     dγ = Σ g x̂     dβ = Σ g     dx = γ/√(σ² + ε) (g - ⟨g⟩ - x̂ ⟨g x̂⟩)
 ///
-/// and in evaluation, where μ and σ² are constants, dx = γ/√(σ² + ε) g.
+/// and in evaluation, where μ and σ² are constants, dx = γ/√(σ² + ε) g.  Where x is a part of the
+/// batch (`sums` [2,C] is present) dx = g and sums = (Σ g, Σ g x̂): CentreSlopes goes on when these
+/// have been added up over the processes.
 struct NormaliseColumnsGradient {
   Norm norm;
   Matrix dy, dx, dgamma, dbeta;  // the last two may be absent
   bool training = true;
   NarrowProduct product{};  // where there is one, it makes dy
+  Matrix sums{};
+  bool counts = true;  // false: these rows are none of the batch, the sums are 0
 
   void views(auto&& visit) {
     norm.read(visit), visit(norm.mean, Access::read), visit(norm.inverse, Access::read);
     visit(dy, product.present() ? Access::write : Access::read), visit(dx, Access::write);
     product.views(visit), product.out = dy;
-    visit(dgamma, Access::write), visit(dbeta, Access::write);
+    visit(dgamma, Access::write), visit(dbeta, Access::write), visit(sums, Access::write);
   }
 };
 
@@ -203,13 +255,45 @@ struct NormaliseColumnsGradientBody {
     team.columns([&](int c) {
       if (op.dbeta.present()) op.dbeta(0, c) = sums(c)[0];
       if (op.dgamma.present()) op.dgamma(0, c) = sums(c)[1];
+      if (op.sums.present())
+        for (int k = 0; k < 2; ++k) op.sums(k, c) = op.counts ? sums(c)[k] : Real(0);
     });
+    if (op.sums.present()) return;
     const Real share = op.training ? 1 / Real(rows) : Real(0);
     team.each(rows, [&](int r) {
       return [&, r](int c) {
         const auto mean = sums(c);
         op.dx(r, c) = norm.gamma(0, c) * norm.inverse(0, c) *
                       (op.dx(r, c) - share * (mean[0] + normal(r, c) * mean[1]));
+      };
+    });
+  }
+};
+
+/// The rest of that gradient, of the sums over the batch: dx = γ/√(σ² + ε) (g - ⟨g⟩ - x̂ ⟨g x̂⟩),
+/// where dx holds g.  How many rows the batch has is in `parts`.
+struct CentreSlopes {
+  Matrix x, gamma, mean, inverse, parts, sums, dx;
+  void views(auto&& visit) {
+    for (Matrix* m : {&x, &gamma, &mean, &inverse, &parts, &sums}) visit(*m, Access::read);
+    visit(dx, Access::update);
+  }
+};
+
+struct CentreSlopesBody {
+  CentreSlopes op;
+  template <class Team>
+  HD void operator()(const Team& team) const {
+    const auto of_column = team.per_column([&](int c) {
+      const Real share = 1 / joined_moments(op.parts, c)[0];
+      return Vec<2>{share * op.sums(0, c), share * op.sums(1, c)};
+    });
+    team.each(op.x.rows, [&](int r) {
+      return [&, r](int c) {
+        const Real normal = (op.x(r, c) - op.mean(0, c)) * op.inverse(0, c);
+        const auto mean = of_column(c);
+        op.dx(r, c) =
+            op.gamma(0, c) * op.inverse(0, c) * (op.dx(r, c) - (mean[0] + normal * mean[1]));
       };
     });
   }

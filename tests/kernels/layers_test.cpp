@@ -201,12 +201,97 @@ TEST(NormaliseColumns, and_its_gradient_equal_plain_loops_in_double) {
   });
 }
 
+namespace {
+
+/// A part of a case's rows; of none, one that counts for nothing.
+struct Part {
+  NormCase c;
+  bool counts;
+  int first;
+  std::unique_ptr<Memory> memory;
+  NormaliseColumns op{};
+  NormaliseColumnsGradient back{};
+
+  Part(const NormCase& whole, int first, int rows, Backend& backend)
+      : c(whole), counts(rows > 0), first(first), memory(std::make_unique<Memory>(backend)) {
+    const auto cut = [&](const Values& all) {
+      const auto from = all.v.begin() + std::ptrdiff_t(first) * all.columns;
+      return Values{std::max(rows, 1), all.columns, {from, from + std::max(rows, 1) * all.columns}};
+    };
+    c.x = cut(whole.x), c.dy = cut(whole.dy), c.size.rows = c.x.rows;
+  }
+};
+
+void add(Values& to, const Values& part) {
+  for (std::size_t i = 0; i < to.v.size(); ++i) to.v[i] += part.v[i];
+}
+
+}  // namespace
+
+TEST(NormaliseColumns, of_the_parts_of_a_batch_are_those_of_the_whole) {
+  const std::vector<int> sizes{13, 0, 1, 26};
+  for (const Real shift : {Real(0.5), Real(1000)})
+    for (const Named& device : make_backends(Precision::fp32)) {
+      SCOPED_TRACE(testing::Message() << device.name << ", shifted by " << shift);
+      const NormCase c({40, 19}, Tanh{}, 0, shift);
+      const auto [rows, columns] = c.size;
+      std::vector<Part> parts;
+      int first = 0;
+      for (const int n : sizes) parts.emplace_back(c, first, n, *device.backend), first += n;
+      Values moments = filled(3 * int(sizes.size()), columns, 0), sums = filled(2, columns, 0);
+      for (Part& p : parts) {
+        p.op = {.norm = p.c.on(*p.memory, {1, columns}),
+                .running_mean = p.memory->put(filled(1, columns, Real(0.25))),
+                .running_variance = p.memory->put(filled(1, columns, Real(1.5))),
+                .y = p.memory->out(p.c.size.rows, columns),
+                .momentum = 1};
+        const Matrix own = p.memory->out(moments.rows, columns);
+        p.memory->ops().run(ColumnMoments{p.op.norm.x, own, int(&p - parts.data()), p.counts});
+        add(moments, p.memory->get(own));
+      }
+      for (Part& p : parts) {
+        p.op.parts = p.memory->put(moments);
+        p.memory->ops().run(p.op);
+        p.back = {.norm = p.op.norm,
+                  .dy = p.memory->put(p.c.dy),
+                  .dx = p.memory->out(p.c.size.rows, columns),
+                  .dgamma = p.memory->out(1, columns),
+                  .dbeta = p.memory->out(1, columns),
+                  .sums = p.memory->out(2, columns),
+                  .counts = p.counts};
+        p.memory->ops().run(p.back);
+        add(sums, p.memory->get(p.back.sums));
+      }
+      for (Part& p : parts) {
+        const Norm& norm = p.op.norm;
+        p.memory->ops().run(CentreSlopes{norm.x, norm.gamma, norm.mean, norm.inverse, p.op.parts,
+                                         p.memory->put(sums), p.back.dx});
+        const Values y = p.memory->get(p.op.y), dx = p.memory->get(p.back.dx);
+        const Values mean = p.memory->get(p.op.running_mean);
+        const Values variance = p.memory->get(p.op.running_variance);
+        for (int k = 0; k < columns; ++k) {
+          Group g = exactly(
+              c, rows, [k](int r) { return std::pair(r, k); }, false);
+          g.error *= 2;  // each part's roundings, and those of joining them
+          const double unbiased = g.variance * rows / (rows - 1);
+          EXPECT_NEAR(mean(0, k), g.mean, g.error / g.inverse);
+          EXPECT_NEAR(variance(0, k), unbiased, 2 * unbiased * g.error);
+          for (int r = 0; r < (p.counts ? p.c.size.rows : 0); ++r) {
+            EXPECT_NEAR(y(r, k), g.y[p.first + r], 2 * g.most_y * g.error) << r << "," << k;
+            expect_gradients(g, p.first + r, std::abs(c.gamma(0, k)), dx(r, k));
+          }
+        }
+      }
+    }
+}
+
 TEST(NormaliseRows, and_its_gradient_equal_plain_loops_in_double) {
   each_case([](const NormCase& c) {
     const auto [rows, columns] = c.size;
     std::vector<Group> groups;
     for (int r = 0; r < rows; ++r)
-      groups.push_back(exactly(c, columns, [r](int k) { return std::pair(r, k); }, true));
+      groups.push_back(exactly(
+          c, columns, [r](int k) { return std::pair(r, k); }, true));
     for (const Named& device : make_backends(Precision::fp32)) {
       SCOPED_TRACE(device.name);
       Memory memory(*device.backend);

@@ -1,57 +1,16 @@
 // Threads in place of processes: the sums are the same, and so is what may go wrong.
 #include <gtest/gtest.h>
 
-#include <barrier>
 #include <cmath>
-#include <thread>
+#include <mutex>
 
 #include "models/trainer.h"
+#include "runtime/nccl.h"
+#include "tests/models/group_of_threads.h"
 #include "tests/tolerance.h"
 
-namespace elbo {
+namespace elbo::test {
 namespace {
-
-/// Members add up in the order of their ranks.
-class Meeting {
- public:
-  explicit Meeting(int size) : size(size), own_(std::size_t(size)), meet_(size) {}
-
-  void sum(int rank, std::vector<double>& numbers) {
-    own_[std::size_t(rank)] = &numbers;
-    meet_.arrive_and_wait();
-    std::vector<double> sum(numbers.size());
-    for (const auto* part : own_)
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part->at(i);
-    meet_.arrive_and_wait();
-    numbers = sum;
-  }
-
-  const int size;
-
- private:
-  std::vector<std::vector<double>*> own_;
-  std::barrier<> meet_;
-};
-
-class Member : public Group {
- public:
-  Member(Meeting& meeting, int rank) : meeting_(meeting), rank_(rank) {}
-  int rank() const override { return rank_; }
-  int size() const override { return meeting_.size; }
-  void sum(float* numbers, std::size_t count) override { add(numbers, count); }
-  void sum(double* numbers, std::size_t count) override { add(numbers, count); }
-  std::string of_first(const std::string& text) override { return text; }
-
- private:
-  template <class T>
-  void add(T* numbers, std::size_t count) {
-    std::vector<double> wide(numbers, numbers + count);
-    meeting_.sum(rank_, wide);
-    for (std::size_t i = 0; i < count; ++i) numbers[i] = T(wide[i]);
-  }
-  Meeting& meeting_;
-  int rank_;
-};
 
 Dataset some_data(long rows) {
   Dataset data;
@@ -84,40 +43,35 @@ Trained result(Trainer& trainer, const Model& model, std::vector<Means> epochs,
 }
 
 /// What each of so many members has at the end.
-std::vector<Trained> trained_by(int size, const Dataset& data, TrainingOptions options,
+std::vector<Trained> trained_by(int size, const Dataset& data, const TrainingOptions& given,
                                 const ModelConfig& config = small(),
-                                const std::string& device = "cpu") {
-  Meeting meeting(size);
+                                const std::string& device = "cpu", bool by_nccl = false) {
   std::vector<Trained> all(static_cast<std::size_t>(size));
-  std::vector<std::string> errors(all.size());
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank)
-    threads.emplace_back([&, rank, options]() mutable {
-      Member member(meeting, rank);
-      if (size > 1) options.group = &member;
-      try {
-        const Device own = Device::named(device, Precision::fp32);
-        Batches batches(own, data, 5);
-        const Model model(own, config, 5);
-        Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
-        std::vector<Means> epochs;
-        for (int e = 0; e < options.epochs; ++e) epochs.push_back(trainer.epoch());
-        all[std::size_t(rank)] = result(trainer, model, epochs, options);
-      } catch (const Error& error) {
-        errors[std::size_t(rank)] = error.what();
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  for (const std::string& error : errors)
-    if (!error.empty()) fail(error);
+  by_threads(size, [&](Group& group) {
+    TrainingOptions options = given;
+    if (size > 1) options.group = &group;
+    const DeviceSums sums =
+        by_nccl ? sums_by_nccl(group, std::to_string(group.rank()), nullptr, ELBO_NCCL)
+                : DeviceSums{};
+    require(!by_nccl || sums.sums, sums.why_not);
+    options.sums = sums.sums.get();
+    const Device own = Device::named(device, Precision::fp32);
+    Batches batches(own, data, 5);
+    const Model model(own, config, 5);
+    Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+    std::vector<Means> epochs;
+    for (int e = 0; e < options.epochs; ++e) epochs.push_back(trainer.epoch());
+    all[std::size_t(group.rank())] = result(trainer, model, epochs, options);
+  });
   return all;
 }
 
 /// The largest norm of the gradient of any datum in the first step.
-double largest_gradient(const Dataset& data, const TrainingOptions& options) {
+double largest_gradient(const Dataset& data, const TrainingOptions& options,
+                        const ModelConfig& config = small()) {
   const Device device = Device::cpu();
   Batches batches(device, data, 5);
-  const Model model(device, small(), 5);
+  const Model model(device, config, 5);
   Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   batches.shuffle(0, 0, 0);
   double largest = 0;
@@ -157,6 +111,101 @@ TEST(Group, takes_the_steps_of_one_process_but_for_rounding) {
   }
 }
 
+/// What tells the steps of one process from those of `many`: the largest difference of a number
+/// of the model (its running estimates included), and of an epoch's ELBO; and what moved it all.
+struct Apart {
+  double weights = 0, elbo = 0, moved = 0;
+};
+Apart apart(const Trained& one, const std::vector<Trained>& many, const Trained& at_first) {
+  Apart all;
+  const auto largest = [](double& to, double difference) { to = std::max(to, difference); };
+  for (const Trained& member : many) {
+    EXPECT_EQ(member.weights, many[0].weights);
+    for (std::size_t p = 0; p < one.weights.size(); ++p)
+      for (std::size_t i = 0; i < one.weights[p].size(); ++i) {
+        largest(all.weights, std::abs(double(member.weights[p][i]) - double(one.weights[p][i])));
+        largest(all.moved, std::abs(double(one.weights[p][i]) - double(at_first.weights[p][i])));
+      }
+    for (std::size_t e = 0; e < one.epochs.size(); ++e) {
+      EXPECT_EQ(member.epochs[e].count, one.epochs[e].count);
+      EXPECT_EQ(member.epochs[e].elbo, many[0].epochs[e].elbo);
+      largest(all.elbo, std::abs(member.epochs[e].elbo - one.epochs[e].elbo));
+    }
+  }
+  return all;
+}
+
+TEST(Group, normalises_by_the_whole_batch) {
+  // Batches of 12, and a last one of 2, of which some processes have a row and some none.
+  const Dataset data = some_data(50);
+  ModelConfig config = small();
+  config.norm = "batch", config.norm_momentum = 1, config.norm_epsilon = 0.1;
+  const TrainingOptions options{
+      .batch = 12, .epochs = 2, .rate = Constant{Real(0.01)}, .rule = Sgd{}, .seed = 5};
+  TrainingOptions none = options;
+  none.epochs = 0;
+  const Trained at_first = trained_by(1, data, none, config)[0];
+  const Trained one = trained_by(1, data, options, config)[0];
+  // As without a norm; and each of the two norms multiplies what rounding did to its argument, and
+  // the gradient that comes back, by 1/σ ≤ 1/√ε, and adds to it x̂ ≤ √12 times as much.
+  const double depth = 12 + 2 * (13 + 9 + 3 + 9), steps = 10, rate = 0.01;
+  const double norms = square((1 + std::sqrt(12)) / std::sqrt(config.norm_epsilon));
+  const double gradient = largest_gradient(data, options, config);
+  const double moved = 2 * rate * steps * tolerance::sum(depth, gradient) * norms;
+  for (const int size : {2, 3, 4}) {
+    SCOPED_TRACE(size);
+    const Apart there = apart(one, trained_by(size, data, options, config), at_first);
+    EXPECT_LT(there.weights, moved);
+    // A loss differs by its gradient times what the weights differ by, and by rounding of its own.
+    EXPECT_LT(there.elbo, there.weights * std::sqrt(350) * gradient +
+                              tolerance::sum(depth, 100) * std::sqrt(norms));
+    EXPECT_GT(there.moved, 30 * moved) << "nothing was learnt";
+  }
+}
+
+TEST(Group, holds_free_bits_over_the_whole_batch) {
+  // A floor between the units' means: some are held, and which are is not the same in all parts.
+  const Dataset data = some_data(50);
+  TrainingOptions options{
+      .batch = 12, .epochs = 2, .rate = Constant{Real(0.01)}, .rule = Sgd{}, .seed = 5};
+  TrainingOptions none = options;
+  none.epochs = 0;
+  const Trained at_first = trained_by(1, data, none)[0];
+  const double gradient = largest_gradient(data, options, small());
+  const double depth = 12 + 2 * (13 + 9 + 3 + 9), steps = 10, rate = 0.01;
+  const double moved = 2 * rate * steps * tolerance::sum(depth, gradient);
+  const Trained without = trained_by(1, data, options)[0];
+  options.free_bits = Real(0.1);
+  const Trained one = trained_by(1, data, options)[0];
+  EXPECT_GT(apart(one, {without}, at_first).weights, 30 * moved) << "no unit is free";
+  for (const int size : {2, 3, 4}) {
+    SCOPED_TRACE(size);
+    const Apart there = apart(one, trained_by(size, data, options), at_first);
+    EXPECT_LT(there.weights, moved);
+    EXPECT_LT(there.elbo, there.weights * std::sqrt(300) * gradient + tolerance::sum(depth, 100));
+  }
+}
+
+TEST(Group, sums_in_the_middle_of_a_step_on_any_device_and_however_it_is_planned) {
+  // Importance-weighted, with dropout, clipped: what else a step may hold beside the norms.
+  const Dataset data = some_data(40);
+  ModelConfig config = small();
+  config.norm = "batch", config.dropout = 0.3;
+  TrainingOptions options{.batch = 16, .epochs = 1, .bound = Bound::iwae, .samples = 3};
+  options.clip = 1, options.seed = 5;
+  for (const char* const device : {"cpu", "simt"})
+    for (const auto plan : {Program::Plan::fused, Program::Plan::composed}) {
+      SCOPED_TRACE(device);
+      options.plan = plan;
+      const Trained one = trained_by(1, data, options, config, device)[0];
+      const Trained two = trained_by(2, data, options, config, device)[1];
+      // A norm adds x̂ ≤ √rows times an error to it.
+      const double share = tolerance::sum(16 + 2 * 34, 100) * square(1 + std::sqrt(16 * 3));
+      EXPECT_NEAR(two.epochs[0].elbo, one.epochs[0].elbo, share);
+      EXPECT_NEAR(*two.epochs[0].bound, *one.epochs[0].bound, share);
+    }
+}
+
 TEST(Group, clips_and_warms_up_and_finds_a_beta_as_one_process_does) {
   const Dataset data = some_data(60);
   TrainingOptions options{.batch = 20, .epochs = 3, .seed = 5};
@@ -189,77 +238,124 @@ TEST(Group, goes_on_with_what_another_number_of_processes_left) {
   for (const Parameter& p : model.parameters()) stored.push_back(p.tensor.read());
   const Means whole = trainer.epoch();
 
-  Meeting meeting(3);
   std::vector<Means> seen(3);
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < 3; ++rank)
-    threads.emplace_back([&, rank] {
-      Member member(meeting, rank);
-      TrainingOptions own = options;
-      own.group = &member;
-      const Device there = Device::cpu();
-      Batches part(there, data, 5);
-      const Model copy(there, small(), 5);
-      for (std::size_t p = 0; p < stored.size(); ++p) copy.parameters()[p].tensor.write(stored[p]);
-      Trainer goes_on(Trainer::terms_of(copy, own), copy.parameters(), part, own);
-      goes_on.resume(1, 6, 24, totals);
-      seen[std::size_t(rank)] = goes_on.epoch();
-    });
-  for (std::thread& thread : threads) thread.join();
+  by_threads(3, [&](Group& group) {
+    TrainingOptions own = options;
+    own.group = &group;
+    const Device there = Device::cpu();
+    Batches part(there, data, 5);
+    const Model copy(there, small(), 5);
+    for (std::size_t p = 0; p < stored.size(); ++p) copy.parameters()[p].tensor.write(stored[p]);
+    Trainer goes_on(Trainer::terms_of(copy, own), copy.parameters(), part, own);
+    goes_on.resume(1, 6, 24, totals);
+    seen[std::size_t(group.rank())] = goes_on.epoch();
+  });
   for (const Means& means : seen) {
     EXPECT_EQ(means.count, 48);
     EXPECT_NEAR(means.elbo, whole.elbo, tolerance::sum(12 + 2 * 34, 100));
   }
 }
 
-TEST(Group, refuses_what_ties_the_data_of_a_batch_together) {
-  const Dataset data = some_data(40);
-  const auto said = [&](const TrainingOptions& options, const ModelConfig& config) {
-    try {
-      trained_by(2, data, options, config);
-    } catch (const Error& error) {
-      return std::string(error.what());
+TEST(Group, sums_by_nccl_take_the_same_steps_as_through_the_host) {
+  ModelConfig config = small();
+  config.norm = "batch";
+  const TrainingOptions options{.batch = 12, .epochs = 2, .free_bits = Real(0.1), .seed = 5};
+  for (const int size : {2, 3}) {
+    const std::vector<Trained> by_host = trained_by(size, some_data(50), options, config);
+    const std::vector<Trained> by_nccl =
+        trained_by(size, some_data(50), options, config, "cpu", true);
+    for (std::size_t p = 0; p < by_host.size(); ++p) {
+      EXPECT_EQ(by_nccl[p].weights, by_host[p].weights);
+      EXPECT_EQ(by_nccl[p].epochs[1].elbo, by_host[p].epochs[1].elbo);
     }
-    return std::string();
+  }
+}
+
+TEST(Nccl, sums_numbers_and_totals_where_they_lie) {
+  by_threads(3, [](Group& group) {
+    const DeviceSums by =
+        sums_by_nccl(group, "gpu " + std::to_string(group.rank()), nullptr, ELBO_NCCL);
+    ASSERT_TRUE(by.sums) << by.why_not;
+    EXPECT_TRUE(by.sums->enqueues());
+    const double rank = group.rank();
+    std::vector<Real> a(8, Real(rank)), b(4, Real(rank * rank));
+    const std::vector<double> own{rank, 1};
+    std::vector<double> all(2);
+    by.sums->run({.numbers = {{a.data(), 2, 3, 4}, {b.data(), 1, 4, 4}},
+                  .own = own.data(),
+                  .all = all.data(),
+                  .count = 2,
+                  .by = by.sums.get()});
+    EXPECT_EQ(a, std::vector<Real>(8, 3));
+    EXPECT_EQ(b, std::vector<Real>(4, 5));
+    EXPECT_EQ(all, (std::vector<double>{3, 3}));
+    EXPECT_EQ(own, (std::vector<double>{rank, 1}));
+  });
+}
+
+TEST(Nccl, is_not_taken_where_one_cannot_and_all_know_why) {
+  const auto why = [](int size, const std::vector<std::string>& gpus,
+                      const std::function<std::string(int rank)>& library) {
+    std::vector<std::string> all(static_cast<std::size_t>(size));
+    by_threads(size, [&](Group& group) {
+      const auto rank = std::size_t(group.rank());
+      const DeviceSums by = sums_by_nccl(group, gpus[rank], nullptr, library(group.rank()));
+      all[rank] = by.sums ? "all is well" : by.why_not;
+    });
+    for (const std::string& one : all) EXPECT_EQ(one, all[0]);
+    return all[0];
   };
-  ModelConfig normed = small();
-  normed.norm = "batch";
-  EXPECT_NE(said({.batch = 10}, normed).find("of a whole batch"), std::string::npos);
-  EXPECT_NE(said({.batch = 10, .free_bits = Real(0.1)}, small()).find("of a whole batch"),
-            std::string::npos);
-  EXPECT_NE(said({.batch = 1}, small()).find("a batch of 1 for 2 processes"), std::string::npos);
-  normed.norm = "layer";
-  EXPECT_EQ(said({.batch = 10, .epochs = 1}, normed), "");
+  const auto there = [](int) { return std::string(ELBO_NCCL); };
+  EXPECT_EQ(why(2, {"", ""}, there), "");
+  EXPECT_EQ(why(3, {"a", "b", "c"}, there), "all is well");
+  EXPECT_EQ(why(3, {"a", "", "c"}, there), "process 1 has no GPU");
+  EXPECT_EQ(why(3, {"a", "b", "a"}, there), "processes 0 and 2 share a GPU");
+  EXPECT_EQ(why(4, {"a", "b", "c", "d"}, there),
+            "process 0: ncclCommInitRank: invalid usage (of the stand-in)");
+  const auto second = [](const std::string& name) {
+    return [name](int rank) { return rank == 1 ? name : std::string(ELBO_NCCL); };
+  };
+  const std::string missing = why(2, {"a", "b"}, second("libnccl_of_nowhere.so"));
+  EXPECT_EQ(missing.find("process 1: libnccl_of_nowhere.so: cannot open"), 0u) << missing;
+  EXPECT_EQ(why(2, {"a", "b"}, second(ELBO_NCCL_WITHOUT_SUMS)),
+            std::string("process 1: ") + ELBO_NCCL_WITHOUT_SUMS + " has no ncclAllReduce");
+  EXPECT_EQ(
+      why(2, {"a", "b"}, second(ELBO_NCCL_OLD)),
+      std::string("process 1: ") + ELBO_NCCL_OLD + " is version 20804, expected 20906 or later");
+}
+
+TEST(Group, refuses_fewer_data_than_processes) {
+  try {
+    trained_by(2, some_data(40), {.batch = 1});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("a batch of 1 for 2 processes"), std::string::npos);
+  }
 }
 
 TEST(Group, tells_all_of_a_loss_that_is_not_finite) {
   const Dataset data = some_data(40);
-  Meeting meeting(2);
   int told = 0;
-  std::vector<std::thread> threads;
   std::mutex counting;
-  for (int rank = 0; rank < 2; ++rank)
-    threads.emplace_back([&, rank] {
-      Member member(meeting, rank);
-      const Device device = Device::cpu();
-      Batches batches(device, data, 5);
-      const Model model(device, small(), 5);
-      const TrainingOptions options{.batch = 10,
-                                    .rate = Constant{std::numeric_limits<Real>::max()},
-                                    .rule = Sgd{},
-                                    .seed = 5,
-                                    .group = &member};
-      Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
-      try {
-        trainer.epoch([](const Means&) { return true; });
-      } catch (const NotFinite&) {
-        const std::lock_guard one(counting);
-        ++told;
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
+  by_threads(2, [&](Group& group) {
+    const Device device = Device::cpu();
+    Batches batches(device, data, 5);
+    const Model model(device, small(), 5);
+    const TrainingOptions options{.batch = 10,
+                                  .rate = Constant{std::numeric_limits<Real>::max()},
+                                  .rule = Sgd{},
+                                  .seed = 5,
+                                  .group = &group};
+    Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
+    try {
+      trainer.epoch([](const Means&) { return true; });
+    } catch (const NotFinite&) {
+      const std::lock_guard one(counting);
+      ++told;
+    }
+  });
   EXPECT_EQ(told, 2);
 }
 
 }  // namespace
-}  // namespace elbo
+}  // namespace elbo::test

@@ -1,6 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <string>
+#include <vector>
+
+#include "kernels/ops/group_sum.h"
+#include "runtime/device.h"
 
 namespace elbo {
 
@@ -23,6 +27,20 @@ struct Group {
     sum(&count, 1);
     return count > 0;
   }
+};
+
+/// Sums by the group itself, in the host's memory: what lies on a GPU is copied there and back.
+class SumsByHost : public GroupSums {
+ public:
+  SumsByHost(Device device, Group& group) : device_(std::move(device)), group_(group) {}
+  void run(const GroupSum&) override;
+  bool enqueues() const override { return false; }
+
+ private:
+  Device device_;
+  Group& group_;
+  std::vector<Real> staged_;
+  std::vector<double> totals_;
 };
 
 }  // namespace elbo
