@@ -136,13 +136,14 @@ struct ColumnMomentsBody {
 };
 
 /// Over the rows of a batch (training) or by the running estimates (evaluation).  In training the
-/// estimates move: running = (1 - momentum) · running + momentum · new, σ² of B - 1 degrees of
-/// freedom.  Ioffe & Szegedy, Batch Normalization (2015).
+/// estimates move (unless the state is halted): running = (1 - momentum) · running + momentum ·
+/// new, σ² of B - 1 degrees of freedom.  Ioffe & Szegedy, Batch Normalization (2015).
 struct NormaliseColumns {
   Norm norm;
   Matrix running_mean, running_variance, y;
   Real momentum = Real(0.1);
   bool training = true;
+  const StepState* state = nullptr;
   NarrowProduct product{};  // where there is one, it makes x
   Matrix parts{};           // where x is a part of the batch: the moments of all (joined_moments)
 
@@ -170,7 +171,9 @@ struct NormaliseColumnsBody {
   template <class Team>
   HD auto of_batch(const Team& team) const {
     const auto moments = this->moments(team);
+    const bool moves = !halted(op.state);
     team.columns([&](int c) {
+      if (!moves) return;
       const auto move = [&](Real& running, Real now) {
         running = (1 - op.momentum) * running + op.momentum * now;
       };
