@@ -72,15 +72,15 @@ void describe(Timed& timed, const Program& program, std::optional<long> launches
   for (std::string line; std::getline(plan, line);) timed.operations.push_back(line);
   timed.cost = cost(program);
   for (const Operation& operation : program.operations) timed.costs.push_back(cost(operation));
-  timed.launches = launches                   ? *launches / steps
-                   : tier == Tier::persistent ? 1
-                                              : long(timed.operations.size());
+  timed.launches = launches              ? *launches / steps
+                   : tier == Tier::graph ? long(timed.operations.size())
+                                         : 1;
 }
 
 Timed time_steps(const Case& which, const Device& device, const BenchCommand& c) {
   const Training::Options options{
       .plan = c.plan == "fused" ? Program::Plan::fused : Program::Plan::composed,
-      .tier = c.tier == "graph" ? Tier::graph : Tier::persistent};
+      .tier = tier_named(c.tier)};
   Training training(device, which, options);
   Timed timed{.rows = which.rows, .parameters = training.parameters()};
   const std::optional<long> counted = launches(device, [&] { training.run(1); });
@@ -108,7 +108,7 @@ double first_loss(Case which, const Device& device) {
 
 Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c) {
   TrainingOptions options = which.options();
-  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
+  options.tier = tier_named(c.tier);
   const Model model(device, which.model, 0);
   const Dataset data = synthetic_data(which, c.cells);
   Batches batches(device, data, 0);
@@ -286,8 +286,9 @@ void add_bench(CLI::App& app, Run& chosen) {
       ->check(one_of({"auto", "fp32", "tf32", "bf16"}));
   add("--plan", c->plan, "fused, or composed: each operation by itself, as it was recorded")
       ->check(one_of({"fused", "composed"}));
-  add("--tier", c->tier, "how a GPU launches a step: graph, or persistent (not every case)")
-      ->check(one_of({"graph", "persistent"}));
+  add("--tier", c->tier,
+      "how a GPU launches a step: graph, persistent or cluster (the last two not every case)")
+      ->check(one_of(tiers));
   add("--repeats", c->repeats, "timings of each case; 0: 7, and 3 of an epoch")
       ->check(whole_from<int>(0));
   add("--steps", c->steps, "of each timing; 0: as many as give a steady time")

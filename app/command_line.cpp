@@ -1,5 +1,6 @@
 #include "app/command_line.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace elbo {
@@ -58,6 +59,12 @@ Device device_named(const std::string& name, const std::string& word) {
   require(precision != Precision::bf16 || device.name() != "cpu",
           "--precision bf16: the cpu computes in fp32 only");
   return device;
+}
+
+const std::vector<std::string> tiers{"graph", "persistent", "cluster"};
+
+Tier tier_named(const std::string& word) {
+  return Tier(std::find(tiers.begin(), tiers.end(), word) - tiers.begin());
 }
 
 }  // namespace elbo

@@ -8,6 +8,7 @@
 
 #include "runtime/device.h"
 #include "runtime/error.h"
+#include "runtime/step.h"
 
 namespace elbo {
 
@@ -55,5 +56,9 @@ void add_seed(CLI::App* command, std::uint64_t& seed, const std::string& what);
 /// A device by name, and by the word for the precision of its products.
 /// Errors: runtime/device.h; bf16 on a device that has none.
 Device device_named(const std::string& name, const std::string& precision);
+
+/// How steps are launched: the words of `--tier`, in the order of Tier, and what one of them means.
+extern const std::vector<std::string> tiers;
+Tier tier_named(const std::string& word);
 
 }  // namespace elbo

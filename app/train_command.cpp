@@ -371,8 +371,11 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add_device(app, c.device);
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
-  add("--tier", c.tier, "how a GPU launches steps: graph, or persistent (many in one kernel)")
-      ->check(one_of({"graph", "persistent"}));
+  add("--tier", c.tier,
+      "how a GPU launches steps: graph, persistent (many in one kernel) or cluster (that kernel on "
+      "one "
+      "cluster of blocks)")
+      ->check(one_of(tiers));
   add("--data-memory", c.data_memory,
       "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
       "it")
@@ -451,7 +454,7 @@ TrainingOptions training_options(const TrainCommand& c, const ModelConfig& confi
   TrainingOptions options;
   options.batch = int(batch), options.epochs = c.epochs, options.seed = c.seed;
   options.clip = Real(c.clip);
-  options.tier = c.tier == "graph" ? Tier::graph : Tier::persistent;
+  options.tier = tier_named(c.tier);
   const Real rate = Real(c.rate), beta = Real(c.beta);
   if (c.rate_schedule == "constant") options.rate = Constant{rate};
   if (c.rate_schedule == "cosine") options.rate = Cosine{rate, total};

@@ -1,8 +1,6 @@
 // What a GPU charges for what training steps are built from, apart from any model: kernel after
 // kernel, barriers, bandwidths, peak rates.
 // bench_micro [--json FILE]; bench_micro --name prints the GPU's name, or why there is none.
-#include <cooperative_groups.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -119,11 +117,8 @@ __global__ void library_barriers(int barriers) {
   for (int i = 0; i < barriers; ++i) grid_sync();
 }
 
-__global__ void cluster_barriers([[maybe_unused]] int barriers) {
-#if __CUDA_ARCH__ >= 900
-  auto cluster = cooperative_groups::this_cluster();
-  for (int i = 0; i < barriers; ++i) cluster.sync();
-#endif
+__global__ void cluster_barriers(int barriers) {
+  for (int i = 0; i < barriers; ++i) cluster_sync();
 }
 
 /// Microseconds a barrier, from the difference between many and few, which frees it of the launch.
@@ -134,17 +129,8 @@ double each(const Timer& timer, const std::function<void(int)>& with) {
 }
 
 double cluster_barrier(const Timer& timer, unsigned blocks) {
-  if (blocks > 8)
-    check(
-        cudaFuncSetAttribute(cluster_barriers, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   return each(timer, [&](int barriers) {
-    cudaLaunchAttribute attribute{};
-    attribute.id = cudaLaunchAttributeClusterDimension;
-    attribute.val.clusterDim = {blocks, 1, 1};
-    cudaLaunchConfig_t shape{};
-    shape.gridDim = blocks, shape.blockDim = 256, shape.stream = timer.stream;
-    shape.attrs = &attribute, shape.numAttrs = 1;
-    check(cudaLaunchKernelEx(&shape, cluster_barriers, barriers));
+    launch(cluster_barriers, {blocks, 256, 0, timer.stream, false, false, blocks}, barriers);
   });
 }
 
@@ -212,8 +198,9 @@ Json measure() {
     check(cudaMemsetAsync(counter, 0, sizeof(unsigned), timer.stream));
     launch(atomic_barriers, {all, 256, 0, timer.stream, true}, counter, n);
   });
-  barriers["grid.sync, " + wide] =
-      each(timer, [&](int n) { launch(library_barriers, {all, 256, 0, timer.stream, true}, n); });
+  barriers["grid.sync, " + wide] = each(timer, [&](int n) {
+    launch(library_barriers, {all, 256, 0, timer.stream, true}, n);
+  });
   if (gpu.properties.major >= 9)
     for (unsigned blocks : {8u, 16u})
       barriers["cluster of " + std::to_string(blocks)] = cluster_barrier(timer, blocks);

@@ -12,7 +12,7 @@ Step::Step(Device device, const std::function<void()>& body, Program::Plan how, 
     body();
   }
   program_.tape.clear();
-  if (tier == Tier::persistent && how == Program::Plan::fused) how = Program::Plan::unchained;
+  if (tier != Tier::graph && how == Program::Plan::fused) how = Program::Plan::unchained;
   program_.plan(how);
   const auto needs_host = [](const Operation& operation) {
     const auto* const sum = std::get_if<GroupSum>(&operation);
@@ -31,13 +31,18 @@ Step::Step(Device device, const std::function<void()>& body, Program::Plan how, 
   if (!phases_)
     fail("step: `", program_.describe(refused), "` cannot be a phase of one persistent kernel on ",
          program_.device().name(), "; run the step as a graph");
+  require(tier == Tier::persistent || phases_->clusters(), "step: ", program_.device().name(),
+          " has no clusters of thread blocks (an H100 or later has them); run the step as a "
+          "persistent kernel of the whole grid, or as a graph");
   table_ = std::make_unique<DeviceArray<unsigned char>>(program_.device(), phases_->bytes());
   table_->write(static_cast<const unsigned char*>(phases_->data()), phases_->bytes());
-  arrived_ = std::make_unique<DeviceArray<unsigned>>(program_.device(), 1);
+  if (tier == Tier::persistent)
+    arrived_ = std::make_unique<DeviceArray<unsigned>>(program_.device(), 1);
 }
 
 void Step::operator()(int times) {
-  if (phases_ && times > 0) return phases_->run(table_->data(), arrived_->data(), times);
+  if (phases_ && times > 0)
+    return phases_->run(table_->data(), arrived_ ? arrived_->data() : nullptr, times);
   for (; times > 0 && !warm_; --times, warm_ = true) program_.run();
   while (times > 0) {
     const bool many = times >= steps_a_graph && !several_.empty();

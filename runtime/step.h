@@ -11,7 +11,10 @@ namespace elbo {
 /// persistent  as phases of one kernel that runs many steps (kernels/cuda/persistent.cuh): for
 ///             small models and batches, whose step is mostly launches.  Not for every step: see
 ///             Step.  A host has no launches to save; there the two are the same.
-enum class Tier { graph, persistent };
+/// cluster     the same kernel on one cluster of thread blocks, 16 or 8 multiprocessors, which meet
+///             between phases at the hardware's barrier: for the smallest steps, where meeting
+///             costs more than the other multiprocessors bring.  From sm_90 on.
+enum class Tier { graph, persistent, cluster };
 
 /// Operations that are recorded once, planned once, and then run as often as the step is called.
 ///
@@ -24,8 +27,9 @@ enum class Tier { graph, persistent };
 /// single launch; step(n) is the same as n calls, in fewer launches.  Sums over processes that pass
 /// through the host (GroupSums::enqueues) stand between graphs.
 ///
-/// Errors: a persistent step on the cpu, in bf16, or of an operation that is no phase: clipped
-/// gradients, products of the large tile or a library's, composed operations, sums over processes.
+/// Errors: a persistent step, of the grid or a cluster, on the cpu, in bf16, or of an operation
+/// that is no phase: clipped gradients, products of the large tile or a library's, composed
+/// operations, sums over processes; a cluster on a device without.
 class Step {
  public:
   static constexpr int steps_a_graph = 16;

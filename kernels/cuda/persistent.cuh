@@ -7,7 +7,9 @@
 #include "kernels/ops.h"
 
 // Many steps in one launch: the works of a step, which would be kernels of their own, are phases of
-// one cooperative kernel.  Its blocks share out a phase's blocks, and meet before the next.
+// one kernel.  Its blocks share out a phase's blocks, and meet before the next: all blocks that the
+// device holds, of a cooperative launch, at an atomic counter; or those of one cluster, at the
+// hardware's barrier (docs/architecture.md says what that is for).
 namespace elbo::inline ELBO_TARGET {
 
 template <class Mainloop, bool forward, class Body, class Factor = Operand>
@@ -62,14 +64,15 @@ constexpr std::size_t most_shared(const std::variant<Works...>*) {
   return std::max({Works::shared_bytes...});
 }
 
-/// All blocks of a cooperative launch wait for each other.  `arrived` counts them on and on, from
-/// launch to launch; a meeting is over when all have come since the last.
+/// All blocks of the launch wait for each other.  `arrived` counts them on and on, from launch to
+/// launch; a meeting is over when all have come since the last.
 struct GridBarrier {
-  unsigned* arrived;
-  unsigned after;  // what the counter has then reached
+  unsigned* arrived;  // null: the blocks are one cluster
+  unsigned after;     // what the counter has then reached
 
   /// The block has met since any of its threads wrote what others are to read.
   __device__ void meet() {
+    if (!arrived) return cluster_sync();
     after += gridDim.x;
     if (threadIdx.x == 0) {
       red_release_add(arrived, 1u);
@@ -129,12 +132,15 @@ using AnyPhaseList = std::variant<std::monostate, PhaseList<Fma>*>;
 using AnyPhaseList = std::variant<std::monostate, PhaseList<Fma>*, PhaseList<Tf32>*>;
 #endif
 
-/// Launches the kernel, `blocks` blocks of it or, if 0, as many as the device holds at once;
-/// returns how many came.  Defined for Fma and (of floats) Tf32 in persistent_cuda.cu,
-/// persistent_simt.cpp.
+/// Launches the kernel, as many blocks of it as the device holds at once or, if `arrived` is null,
+/// holds as one cluster; returns how many came.  Defined for Fma and (of floats) Tf32 in
+/// persistent_cuda.cu, persistent_simt.cpp.
 template <class Mainloop>
 int run_persistent(const Phase<Mainloop>* phases, int count, int steps, unsigned* arrived,
                    unsigned before, cudaStream_t);
+/// The blocks of the largest cluster that the device holds; 0: it has no clusters.
+template <class Mainloop>
+unsigned persistent_cluster();
 
 /// A step's phases on the host: their bytes are to be copied to the device.
 template <class Mainloop>
@@ -144,6 +150,7 @@ class PhasesOf final : public Phases {
       : phases_(std::move(phases)), stream_(stream) {}
   const void* data() const override { return phases_.data(); }
   std::size_t bytes() const override { return phases_.size() * sizeof(Phase<Mainloop>); }
+  bool clusters() const override { return persistent_cluster<Mainloop>() > 0; }
   void run(const void* table, unsigned* arrived, int steps) override {
     const int count = int(phases_.size());
     const int blocks = run_persistent(static_cast<const Phase<Mainloop>*>(table), count, steps,

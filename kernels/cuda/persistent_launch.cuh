@@ -10,16 +10,26 @@ int run_persistent(const Phase<Mainloop>* phases, int count, int steps, unsigned
                    unsigned before, cudaStream_t stream) {
   constexpr std::size_t shared = most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
   const auto kernel = persistent_kernel<Mainloop>;
-  const int blocks = blocks_at_once(kernel, persistent_threads, shared);
-  Launch shape{dim3(unsigned(blocks)), dim3(unsigned(persistent_threads))};
-  shape.shared_bytes = shared, shape.stream = stream, shape.cooperative = true;
+  const unsigned blocks = arrived ? unsigned(blocks_at_once(kernel, persistent_threads, shared))
+                                  : persistent_cluster<Mainloop>();
+  Launch shape{dim3(blocks), dim3(unsigned(persistent_threads))};
+  shape.shared_bytes = shared, shape.stream = stream;
+  shape.cooperative = arrived != nullptr, shape.cluster = arrived ? 0 : blocks;
   launch(kernel, shape, phases, count, steps, arrived, before);
-  return blocks;
+  return int(blocks);
+}
+
+template <class Mainloop>
+unsigned persistent_cluster() {
+  constexpr std::size_t shared = most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
+  return largest_cluster_of(persistent_kernel<Mainloop>, persistent_threads, shared);
 }
 
 template int run_persistent(const Phase<Fma>*, int, int, unsigned*, unsigned, cudaStream_t);
+template unsigned persistent_cluster<Fma>();
 #ifndef ELBO_DOUBLE
 template int run_persistent(const Phase<Tf32>*, int, int, unsigned*, unsigned, cudaStream_t);
+template unsigned persistent_cluster<Tf32>();
 #endif
 
 }  // namespace elbo::inline ELBO_TARGET

@@ -1,6 +1,7 @@
 // Every PTX instruction that kernels use, as a function; inline assembly is here and nowhere else.
 // Fragment layouts are those of the PTX ISA, "Matrix Fragments for mma.m16n8k8 / mma.m16n8k16".
-// Included by simt.cuh. The host twins are in kernels/simt/warp_instructions.cpp.
+// Included by simt.cuh. The host twins are in kernels/simt/warp_instructions.cpp, of barriers in
+// kernels/simt/builtins.h.
 #pragma once
 #include "kernels/cuda/simt.cuh"
 
@@ -124,6 +125,18 @@ __device__ __forceinline__ void griddepcontrol_wait() {
 __device__ __forceinline__ void griddepcontrol_launch_dependents() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// All threads of a cluster's blocks wait for each other; what each wrote before, all see after.
+__device__ __forceinline__ void cluster_sync() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "barrier.cluster.arrive.release.aligned;\n"
+      "barrier.cluster.wait.acquire.aligned;" ::
+          : "memory");
+#else
+  __trap();  // a GPU without clusters launches none
 #endif
 }
 

@@ -11,7 +11,8 @@
 //     before it (whole warps may return if only warp operations follow). Masks name the lanes that
 //     come.
 //  6. Spin only through atomics, ld_acquire or __nanosleep; blocks that wait for each other need a
-//     cooperative launch. Between blocks: write, fence, atomic | atomic, fence, read.
+//     cooperative launch, or are of one cluster and meet in cluster_sync(). Between blocks: write,
+//     fence, atomic | atomic, fence, read.
 //  7. No same-value races, __constant__ or __device__ variables, textures or library device code.
 //
 // Host flags: -fno-strict-aliasing -fstack-clash-protection -Wno-unknown-pragmas -Wno-psabi (a cast
@@ -46,6 +47,7 @@ struct Launch {
   cudaStream_t stream = nullptr;
   bool cooperative = false;  // all blocks run at once; grid_sync() and spinning work
   bool overlap = false;      // may start while the kernel before it ends (griddepcontrol)
+  unsigned cluster = 0;  // blocks (along x) that run at once and meet by cluster_sync(); 0: none
   std::source_location site = std::source_location::current();
 };
 
@@ -62,13 +64,26 @@ inline void check(cudaError_t status, std::source_location site = std::source_lo
                            ": CUDA: " + cudaGetErrorString(status));
 }
 
+/// What is asked of every GPU with clusters; more, of up to 16 blocks, needs a kernel's consent.
+constexpr unsigned portable_cluster = 8, largest_cluster = 16;
+
+inline cudaLaunchAttribute cluster_of(unsigned blocks) {
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = blocks;
+  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  return attribute;
+}
+
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
   if (l.shared_bytes > 48 * 1024)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                int(l.shared_bytes)),
           l.site);
-  cudaLaunchAttribute attributes[2] = {};
+  if (l.cluster > portable_cluster)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), l.site);
+  cudaLaunchAttribute attributes[3] = {};
   cudaLaunchConfig_t configuration = {};
   configuration.gridDim = l.grid;
   configuration.blockDim = l.block;
@@ -85,6 +100,7 @@ void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;
   }
+  if (l.cluster) attributes[configuration.numAttrs++] = cluster_of(l.cluster);
   check(cudaLaunchKernelEx(&configuration, kernel, static_cast<P>(arguments)...), l.site);
 }
 
@@ -98,6 +114,29 @@ int blocks_at_once(void (*kernel)(P...), int threads, std::size_t shared_bytes) 
   check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes));
   return processors * each;
+}
+
+/// The blocks of the largest cluster of a kernel that the device holds; 0: none, as before sm_90.
+template <class... P>
+unsigned largest_cluster_of(void (*kernel)(P...), int threads, std::size_t shared_bytes) {
+  int device = 0, clusters = 0;
+  check(cudaGetDevice(&device));
+  check(cudaDeviceGetAttribute(&clusters, cudaDevAttrClusterLaunch, device));
+  if (!clusters) return 0;
+  check(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+  for (unsigned blocks = largest_cluster; blocks >= portable_cluster; blocks /= 2) {
+    cudaLaunchAttribute attribute = cluster_of(blocks);
+    cudaLaunchConfig_t shape = {};
+    shape.gridDim = dim3(blocks), shape.blockDim = dim3(unsigned(threads));
+    shape.dynamicSmemBytes = shared_bytes, shape.attrs = &attribute, shape.numAttrs = 1;
+    int held = 0;
+    const cudaError_t status = cudaOccupancyMaxActiveClusters(&held, kernel, &shape);
+    if (status != cudaErrorInvalidClusterSize) check(status);
+    if (held > 0) return blocks;
+  }
+  return 0;
 }
 
 __device__ inline void grid_sync() { cooperative_groups::this_grid().sync(); }
@@ -115,6 +154,10 @@ __device__ inline void grid_sync() { cooperative_groups::this_grid().sync(); }
 template <class... P>
 int blocks_at_once(void (*)(P...), int, std::size_t) {
   return int(simt::configuration().at_once);
+}
+template <class... P>
+unsigned largest_cluster_of(void (*)(P...), int, std::size_t) {
+  return simt::configuration().cluster;
 }
 
 template <class... P, class... A>

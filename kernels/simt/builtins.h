@@ -37,6 +37,7 @@ inline int __syncthreads_and(int holds, Site site = Site::current()) {
   return simt::barrier("__syncthreads_and", holds == 0, site) == 0;
 }
 inline void grid_sync(Site site = Site::current()) { simt::grid_barrier(site); }
+inline void cluster_sync(Site site = Site::current()) { simt::cluster_barrier(site); }
 
 inline void __syncwarp(unsigned mask = ~0u, Site site = Site::current()) {
   simt::warp_meet(mask, "__syncwarp", nullptr, nullptr, site);

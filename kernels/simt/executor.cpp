@@ -66,6 +66,7 @@ Configuration& configuration() {
     read("ELBO_SIMT_PREEMPT", c.preempt);
     read("ELBO_SIMT_RESIDENT", c.resident);
     read("ELBO_SIMT_AT_ONCE", c.at_once);
+    read("ELBO_SIMT_CLUSTER", c.cluster);
     read("ELBO_SIMT_TIMEOUT", c.timeout);
     return c;
   }();
@@ -223,6 +224,7 @@ void run_blocks(Executor& x, const unsigned* linear, unsigned n) {
   x.live = n * l.block.x * l.block.y * l.block.z;
   x.head = x.count = 0;
   x.grid_barrier = {};
+  x.cluster_barriers.assign(l.cluster ? n / l.cluster : 0, {});
   while (x.slots.size() < n) x.slots.push_back(std::make_unique<Block>());
   if (x.ring.size() < x.live) x.ring.resize(x.live);
   for (unsigned i = 0; i < n; ++i) prepare(x, i, linear[i]);
@@ -252,7 +254,16 @@ void run(const Job& job, const Launch& l) {
             l.shared_bytes, most_shared);
   if (l.cooperative && blocks * threads > Fibers::limit)
     fail_at(l.site, "a cooperative launch of more than %zu threads", Fibers::limit);
+  if (l.cluster > 16 || (l.cluster && (l.grid.x % l.cluster || blocks != l.grid.x)))
+    fail_at(l.site, "bad launch: grid (%u,%u,%u) in clusters of %u blocks, 16 at most", l.grid.x,
+            l.grid.y, l.grid.z, l.cluster);
 
+  LaunchRecord record{{}, l.grid, l.block, l.shared_bytes};
+  if (configuration().dry) {
+    std::lock_guard lock(log_mutex);
+    launch_log.push_back({job.kernel, record});
+    return;
+  }
   x.configuration = configuration();
   x.job = &job;
   x.launch = &l;
@@ -260,19 +271,20 @@ void run(const Job& job, const Launch& l) {
   x.random_state = x.configuration.seed * 0x9E3779B97F4A7C15u | 1;
   gridDim = l.grid;
   blockDim = l.block;
-  const auto fit = std::max<std::uint64_t>(1, Fibers::limit / threads);
-  const auto taking_turns = std::clamp<std::uint64_t>(x.configuration.resident, 1, fit);
+  const unsigned each = std::max(l.cluster, 1u);  // blocks that come and go together
+  const auto fit = std::max<std::uint64_t>(1, Fibers::limit / (threads * each));
+  const auto taking_turns = std::clamp<std::uint64_t>(x.configuration.resident, 1, fit) * each;
   const auto step = unsigned(l.cooperative ? blocks : std::min(blocks, taking_turns));
-  LaunchRecord record{{}, l.grid, l.block, l.shared_bytes};
   if (hooks)
-    hooks->launch(step, {static_cast<char*>(job.arguments), job.argument_bytes},
+    hooks->launch(step, each, {static_cast<char*>(job.arguments), job.argument_bytes},
                   {x.fibers.stacks(), Fibers::limit * Fibers::stack_bytes});
 
-  std::vector<unsigned> order(blocks);
-  for (unsigned i = 0; i < blocks; ++i)
-    order[i] = x.configuration.seed == 1 ? unsigned(blocks) - 1 - i : i;
+  const unsigned groups = unsigned(blocks) / each;
+  std::vector<unsigned> turn(groups), order(blocks);
+  for (unsigned i = 0; i < groups; ++i) turn[i] = x.configuration.seed == 1 ? groups - 1 - i : i;
   if (x.configuration.seed > 1)
-    for (unsigned i = unsigned(blocks); i > 1; --i) std::swap(order[i - 1], order[x.random(i)]);
+    for (unsigned i = groups; i > 1; --i) std::swap(turn[i - 1], turn[x.random(i)]);
+  for (unsigned i = 0; i < blocks; ++i) order[i] = turn[i / each] * each + i % each;
   for (unsigned i = 0; i < blocks; i += step)
     run_blocks(x, &order[i], std::min(step, unsigned(blocks) - i));
 

@@ -1,7 +1,8 @@
 // The host executor of CUDA kernels: what tests see, then what CUDA's names (builtins.h) stand on.
 //
-// Each CUDA thread is a fiber on the OS thread that launches. Blocks run one after the other, a
-// cooperative launch all at once. Any OS thread may launch; a kernel's error comes out of launch().
+// Each CUDA thread is a fiber on the OS thread that launches. Blocks run one after the other, those
+// of a cluster or of a cooperative launch all at once. Any OS thread may launch; a kernel's error
+// comes out of launch().
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -24,14 +25,17 @@ struct Error : std::runtime_error {
 };
 
 /// Process-wide; change it between launches. The environment sets it at first use:
-/// ELBO_SIMT_SEED, ELBO_SIMT_PREEMPT, ELBO_SIMT_RESIDENT, ELBO_SIMT_AT_ONCE, ELBO_SIMT_TIMEOUT.
+/// ELBO_SIMT_SEED, ELBO_SIMT_PREEMPT, ELBO_SIMT_RESIDENT, ELBO_SIMT_AT_ONCE, ELBO_SIMT_CLUSTER,
+/// ELBO_SIMT_TIMEOUT.
 struct Configuration {
   std::uint64_t seed = 2;  // 0: threads in order; 1: in reverse; even: any thread next;
                            // odd: warps of random priority, so that some run far ahead
   unsigned preempt = 0;    // race build: switch threads at one in so many accesses, 0: never
   unsigned resident = 1;   // blocks that take turns; a cooperative launch: all of them
   unsigned at_once = 5;    // blocks of a cooperative launch that takes all there is room for
+  unsigned cluster = 8;    // of a cluster that does so; 0: there are none, as before sm_90
   double timeout = 60;     // seconds per launch
+  bool dry = false;        // launches are checked and recorded, and not run
 };
 Configuration& configuration();
 
@@ -109,6 +113,7 @@ void fence();
 
 int barrier(const char* operation, int vote, Site);  // the sum of the votes
 void grid_barrier(Site);
+void cluster_barrier(Site);
 
 // All lanes of `mask` meet; the last to come runs `combine` over every lane's argument; all go on.
 void warp_meet(unsigned mask, const char* operation, void* argument,
@@ -141,13 +146,14 @@ void wait_async(int pending);
 enum Access : unsigned { Read = 1, Write = 2, Atomic = 4, Issued = 8, Landed = 16 };
 
 struct Hooks {  // race.cpp fills them in
-  void (*launch)(unsigned slots, Region arguments, Region stacks);
+  void (*launch)(unsigned slots, unsigned cluster, Region arguments, Region stacks);
   void (*finish)(LaunchRecord&);
   void (*access)(const void*, std::size_t bytes, unsigned access, const void* pc);
   void (*shared_allocated)(const void*, std::size_t bytes);
   void (*warp_synced)(const Thread&);
   void (*block_synced)(const Thread&);
   void (*grid_synced)();
+  void (*cluster_synced)(const Thread&);
   void (*fenced)(const Thread&);
 };
 inline const Hooks* hooks = nullptr;

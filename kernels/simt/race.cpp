@@ -2,8 +2,8 @@
 //
 // Kernel sources are compiled with -fsanitize=thread, but libtsan is not linked: the calls that the
 // compiler plants at every load and store end here. What happened before what is known from one
-// clock and, per block, the last barrier of the block and of each warp. A word keeps its last write
-// and two reads, so some races pass; what is reported is one.
+// clock and, per block, the last barrier of its cluster, of the block and of each warp. A word
+// keeps its last write and two reads, so some races pass; what is reported is one.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -60,6 +60,8 @@ struct State {
     Page* page = nullptr;
   } recent[64];
   std::vector<BlockClock> clocks;                 // by slot
+  unsigned cluster = 1;                           // blocks of one
+  std::vector<uint32_t> cluster_times;            // when each last met, by slot / cluster
   std::unordered_map<uint32_t, Order> orders[3];  // by thread, by warp, by block
   uint32_t now = 1, grid_time = 1;
   uint64_t random = 88172645463325252u;
@@ -110,6 +112,9 @@ struct State {
 
   bool ordered(const Event& e, const Thread& t) {
     if (!e.time || e.thread == t.id || e.time < grid_time) return true;
+    if ((e.thread >> 10) / cluster == (t.id >> 10) / cluster &&
+        e.time < cluster_times[t.slot / cluster])
+      return true;
     if (e.thread >> 10 != t.id >> 10)
       return e.time < latest(&Order::released, e.thread) && e.time < latest(&Order::acquired, t.id);
     const BlockClock& clock = clocks[t.slot];
@@ -192,13 +197,15 @@ void access(const void* p, std::size_t n, unsigned kind, const void* pc) {
   });
 }
 
-void launch(unsigned slots, Region arguments, Region stacks) {
+void launch(unsigned slots, unsigned cluster, Region arguments, Region stacks) {
   // Nothing from before a launch can race with it: what is known of memory may go.
   if (!owner || owner->pages.size() > 1024 || owner->now > 1u << 31)
     owner = std::make_unique<State>();
   state = owner.get();
   State& s = *state;
   s.clocks.assign(slots, {});
+  s.cluster = cluster;
+  s.cluster_times.assign(slots / cluster, 0);
   for (auto& orders : s.orders) orders.clear();
   s.grid_time = ++s.now;
   s.read = s.written = 0;
@@ -235,6 +242,10 @@ void block_synced(const Thread& t) {
 
 void grid_synced() { state->grid_time = ++state->now; }
 
+void cluster_synced(const Thread& t) {
+  state->cluster_times[t.slot / state->cluster] = ++state->now;
+}
+
 void fenced(const Thread& t) {
   State& s = *state;
   const uint32_t atomic = s.latest(&Order::atomic, t.id);
@@ -248,8 +259,8 @@ void fenced(const Thread& t) {
   }
 }
 
-const Hooks table{launch,      finish,       access,      shared_allocated,
-                  warp_synced, block_synced, grid_synced, fenced};
+const Hooks table{launch,      finish,         access, shared_allocated, warp_synced, block_synced,
+                  grid_synced, cluster_synced, fenced};
 [[maybe_unused]] const bool installed = (hooks = &table, true);
 
 [[gnu::always_inline]] inline void read(const void* p, std::size_t n) {

@@ -69,7 +69,7 @@ Executor::Executor() {
   sigaltstack(&stack, nullptr);
   static std::once_flag once;
   std::call_once(once, [] {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     action.sa_sigaction = on_segmentation_fault;
     sigaction(SIGSEGV, &action, &previous_handler);
@@ -242,7 +242,11 @@ static int arrive(Executor& x, Barrier& b, const char* operation, unsigned expec
     wait(x, operation, site, 0);
     return t->votes;
   }
-  if (hooks) &b == &x.grid_barrier ? hooks->grid_synced() : hooks->block_synced(*t);
+  if (hooks) {
+    if (&b == &x.grid_barrier) hooks->grid_synced();
+    else if (&b == &t->block->barrier) hooks->block_synced(*t);
+    else hooks->cluster_synced(*t);
+  }
   const Barrier full = std::exchange(b, {});
   for (Thread *w = full.waiting, *next; w; w = next) {
     next = w->next;
@@ -263,6 +267,14 @@ void grid_barrier(Site site) {
   if (!x.launch->cooperative) fail_at(site, "grid_sync in a launch that is not cooperative");
   const auto threads = unsigned(self->block->threads.size());
   arrive(x, x.grid_barrier, "grid_sync", x.resident * threads, 0, site);
+}
+
+void cluster_barrier(Site site) {
+  Executor& x = executor();
+  const unsigned blocks = x.launch->cluster;
+  if (!blocks) fail_at(site, "cluster_sync in a launch without clusters");
+  const auto threads = unsigned(self->block->threads.size());
+  arrive(x, x.cluster_barriers[self->slot / blocks], "cluster_sync", blocks * threads, 0, site);
 }
 
 void warp_meet(unsigned mask, const char* operation, void* argument,

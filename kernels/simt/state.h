@@ -60,6 +60,7 @@ struct Executor {
   const Job* job = nullptr;
   const Launch* launch = nullptr;
   Barrier grid_barrier;
+  std::vector<Barrier> cluster_barriers;  // by slot / blocks of a cluster
   std::string error;
   std::chrono::steady_clock::time_point start;
 

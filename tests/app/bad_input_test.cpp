@@ -133,6 +133,8 @@ std::vector<Case> cases() {
       {"unknown_tier", with({"--tier", "mega"}), 2, "mega"},
       {"persistent_on_the_cpu", with({"--tier", "persistent", "--device", "cpu"}), 1,
        "cannot be a phase of one persistent kernel on cpu"},
+      {"cluster_on_the_cpu", with({"--tier", "cluster", "--device", "cpu"}), 1,
+       "cannot be a phase of one persistent kernel on cpu"},
       {"persistent_and_clipped", with({"--tier", "persistent", "--device", "simt", "--clip", "1"}),
        1, "cannot be a phase of one persistent kernel on simt"},
       {"misspelt_key", with({"--config", "key.toml"}), 2, "epoks"},

@@ -86,10 +86,19 @@ TEST(Bench, an_epoch_is_of_all_cells) {
 
 TEST(Bench, persistent_steps_are_refused_where_there_are_none) {
   const TemporaryFolder folder;
-  const Outcome outcome =
-      run(folder, {"bench", "--device", "cpu", "--case", "3", "--tier", "persistent"});
-  EXPECT_EQ(outcome.status, 1);
-  EXPECT_NE(outcome.error.find("persistent"), std::string::npos) << outcome.error;
+  for (const char* const tier : {"persistent", "cluster"}) {
+    const Outcome outcome =
+        run(folder, {"bench", "--device", "cpu", "--case", "3", "--tier", tier});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.error.find("persistent"), std::string::npos) << outcome.error;
+  }
+}
+
+TEST(Bench, a_cluster_takes_a_step_in_one_launch) {
+  const Json result = benched({"--device", "simt", "--case", "3", "--batch", "2", "--steps", "1",
+                               "--repeats", "1", "--tier", "cluster"});
+  EXPECT_EQ(result.at("cases")[0].at("tier"), "cluster");
+  EXPECT_EQ(result.at("cases")[0].at("launches"), 1);
 }
 
 TEST(Cost, is_of_each_number_once_an_operation) {

@@ -92,6 +92,28 @@ __global__ void normalise_kernel(float* x, float* partial, int n, int steps, Bar
   }
 }
 
+template <int threads>
+__global__ void normalise_each_kernel(float* x, float* partial, int n, int steps, int blocks) {
+  ELBO_SHARED(scale, float);
+  const int cluster = int(blockIdx.x) / blocks, rank = int(blockIdx.x) % blocks;
+  float *const own = x + cluster * n, *const parts = partial + cluster * blocks;
+  for (int s = 0; s < steps; ++s) {
+    float sum = 0;
+    for (int i = rank * threads + threadIdx.x; i < n; i += blocks * threads) sum += own[i] * own[i];
+    sum = block_sum<threads>(sum);
+    if (threadIdx.x == 31) parts[rank] = sum;
+    cluster_sync();
+    if (threadIdx.x == 31) {
+      float total = 0;
+      for (int b = 0; b < blocks; ++b) total += parts[b];
+      scale = 1.0f / (1.0f + total / n);
+    }
+    __syncthreads();
+    for (int i = rank * threads + threadIdx.x; i < n; i += blocks * threads) own[i] *= scale;
+    cluster_sync();
+  }
+}
+
 template <int tile, int depth>
 __global__ void product_fp32_kernel(const float* __restrict__ A, const float* __restrict__ B,
                                     float* C, int M, int N, int K) {
@@ -293,6 +315,11 @@ void normalise(float* x, float* partial, unsigned* arrived, int n, int steps, in
   launch(normalise_kernel<128, CountedBarrier>, {dim3(blocks), dim3(128), 0, nullptr, true}, x,
          partial, n, steps, CountedBarrier{arrived});
 }
+void normalise_each(float* x, float* partial, int n, int steps, int blocks, int clusters) {
+  Launch shape{dim3(blocks * clusters), dim3(128)};
+  shape.cluster = unsigned(blocks);
+  launch(normalise_each_kernel<128>, shape, x, partial, n, steps, blocks);
+}
 void product_fp32(const float* A, const float* B, float* C, int M, int N, int K) {
   launch(product_fp32_kernel<32, 16>, {dim3((N + 31) / 32, (M + 31) / 32), dim3(256)}, A, B, C, M,
          N, K);
@@ -441,12 +468,39 @@ __global__ void grid_sync_in_a_plain_launch(float*, const float*, int) {
   grid_sync();  // BUG: the launch is not cooperative
 }
 
+__global__ void cluster_sync_in_a_plain_launch(float*, const float*, int) {
+  cluster_sync();  // BUG: the blocks are of no cluster
+}
+__global__ void missing_cluster_sync(float* out, const float* in, int) {
+  if (threadIdx.x == 0) out[blockIdx.x] = in[blockIdx.x];
+  if (threadIdx.x == 1) out[blockIdx.x + 2] = out[blockIdx.x ^ 1];  // BUG: no barrier before
+}
+__global__ void cluster_sync_between_clusters(float* out, const float* in, int) {
+  if (threadIdx.x == 0) out[blockIdx.x] = in[blockIdx.x];
+  cluster_sync();
+  if (threadIdx.x == 1) out[blockIdx.x + 4] = out[blockIdx.x ^ 2];  // BUG: of the other cluster
+}
+__global__ void divergent_cluster_sync(float* out, const float* in, int) {
+  out[blockIdx.x * T + threadIdx.x] = in[threadIdx.x];
+  if (blockIdx.x == 0) cluster_sync();  // BUG: not all blocks
+}
+__global__ void cluster_sync_at_two_sites(float*, const float*, int) {
+  if (blockIdx.x == 0) cluster_sync();  // BUG: not the same barrier for all
+  else cluster_sync();
+}
+
 void run_planted_bug(const char* name, float* out, const float* in, int n) {
-  const struct {
+  struct Bug {
     const char* name;
     void (*kernel)(float*, const float*, int);
     Launch launch;
-  } bugs[] = {
+  };
+  const auto in_clusters = [](unsigned blocks) {
+    Launch shape{blocks, T};
+    shape.cluster = 2;
+    return shape;
+  };
+  const Bug bugs[] = {
       {"missing_syncthreads", missing_syncthreads, {1, T}},
       {"missing_syncthreads_in_a_loop", missing_syncthreads_in_a_loop, {1, T}},
       {"missing_syncwarp", missing_syncwarp, {1, T}},
@@ -471,6 +525,11 @@ void run_planted_bug(const char* name, float* out, const float* in, int n) {
       {"missing_threadfence", missing_threadfence, {2, T, 0, nullptr, true}},
       {"livelock", livelock, {1, T}},
       {"grid_sync_in_a_plain_launch", grid_sync_in_a_plain_launch, {2, T}},
+      {"cluster_sync_in_a_plain_launch", cluster_sync_in_a_plain_launch, {2, T}},
+      {"missing_cluster_sync", missing_cluster_sync, in_clusters(2)},
+      {"cluster_sync_between_clusters", cluster_sync_between_clusters, in_clusters(4)},
+      {"divergent_cluster_sync", divergent_cluster_sync, in_clusters(2)},
+      {"cluster_sync_at_two_sites", cluster_sync_at_two_sites, in_clusters(2)},
   };
   for (const auto& bug : bugs)
     if (!std::strcmp(bug.name, name)) return launch(bug.kernel, bug.launch, out, in, n);

@@ -10,6 +10,8 @@ void last_block_sum(const float* x, float* partial, unsigned* counter, float* ou
 // `steps` times x <- x / (1 + mean(x²)), the grid in step by grid_sync, or by a counter.
 void normalise(float* x, float* partial, int n, int steps, int blocks);
 void normalise(float* x, float* partial, unsigned* arrived, int n, int steps, int blocks);
+// The same of each `n` numbers by a cluster of `blocks`, which keeps in step by cluster_sync.
+void normalise_each(float* x, float* partial, int n, int steps, int blocks, int clusters);
 // C[M,N] = A[M,K] B[K,N], row-major. tf32: N and K multiples of 4; bf16: M, N, K of 16, 8, 16.
 void product_fp32(const float* A, const float* B, float* C, int M, int N, int K);
 void product_tf32(const float* A, const float* B, float* C, int M, int N, int K);

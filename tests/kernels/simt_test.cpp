@@ -170,6 +170,25 @@ TEST(Simt, A_cooperative_grid_keeps_in_step_by_an_atomic_counter) {
   expect_normalised(5000, 5, 8, true);
 }
 
+TEST(Simt, Each_cluster_keeps_in_step_by_cluster_sync) {
+  const int n = 1000, steps = 4;
+  for (const int blocks : {1, 3, 8})
+    for (const int clusters : {1, 5})
+      as_asked([&] {
+        Buffer<float> x(n * clusters), partial(blocks * clusters);
+        fill(x, 5);
+        std::vector<double> expected(x.begin(), x.end());
+        for (auto own = expected.begin(); own != expected.end(); own += n)
+          for (int s = 0; s < steps; ++s) {
+            double squares = 0;
+            for (auto v = own; v != own + n; ++v) squares += *v * *v;
+            for (auto v = own; v != own + n; ++v) *v /= 1 + squares / n;
+          }
+        normalise_each(x, partial, n, steps, blocks, clusters);
+        for (int i = 0; i < n * clusters; ++i) ASSERT_NEAR(x[i], expected[i], 1e-5);
+      });
+}
+
 TEST(Simt, A_double_buffered_product_equals_that_in_float64) {
   expect_product(product_fp32, exactly, 33, 65, 17);
   expect_product(product_fp32, exactly, 1, 1, 1);
@@ -195,6 +214,19 @@ TEST(Simt, A_launch_is_recorded_with_its_name_and_shape) {
   EXPECT_EQ(launches[0].grid.x, 2u);
   EXPECT_EQ(launches[0].block.x, 128u);
   EXPECT_EQ(launches[0].shared_bytes, 0u);
+}
+
+TEST(Simt, A_dry_launch_is_recorded_and_not_run) {
+  Buffer<float> x(5 * 40), out(5);
+  fill(x, 6);
+  out[0] = 7;
+  simt::clear_launches();
+  simt::configuration().dry = true;
+  row_sum(x, out, 5, 40);
+  simt::configuration().dry = false;
+  EXPECT_EQ(out[0], 7);
+  ASSERT_EQ(simt::launches().size(), 1u);
+  EXPECT_EQ(simt::launches()[0].kernel, "row_sum_kernel");
 }
 
 TEST(Simt, The_bytes_of_a_launch_are_those_of_global_memory_alone) {
@@ -237,6 +269,22 @@ TEST(Simt, A_launch_that_no_GPU_accepts_is_an_error) {
   EXPECT_THROW(launch(+[] {}, {0, 32}), simt::Error);
   EXPECT_THROW(launch(+[] {}, {1, 1025}), simt::Error);
   EXPECT_THROW(launch(+[] {}, {1, 32, 228 << 10}), simt::Error);
+  const auto in_clusters = [](dim3 grid, unsigned blocks) {
+    Launch shape{grid, 32};
+    shape.cluster = blocks;
+    return shape;
+  };
+  EXPECT_THROW(launch(
+                   +[] {}, in_clusters(4, 3)),
+               simt::Error);
+  EXPECT_THROW(launch(
+                   +[] {}, in_clusters(34, 17)),
+               simt::Error);
+  EXPECT_THROW(launch(
+                   +[] {}, in_clusters(dim3(2, 2), 2)),
+               simt::Error);
+  EXPECT_NO_THROW(launch(
+      +[] {}, in_clusters(32, 16)));
 }
 
 struct PlantedBug {
@@ -291,6 +339,11 @@ const PlantedBug bugs[] = {
     {"missing_threadfence", race, "data race on global memory", 0, 0},
     {"livelock", every, "livelock", 0, 0},
     {"grid_sync_in_a_plain_launch", every, "not cooperative", 0, 0},
+    {"cluster_sync_in_a_plain_launch", every, "without clusters", 0, 0},
+    {"missing_cluster_sync", race, "data race on global memory", 0, 0},
+    {"cluster_sync_between_clusters", race, "data race on global memory", 0, 0},
+    {"divergent_cluster_sync", every, "deadlock (divergent barrier", 0, 0},
+    {"cluster_sync_at_two_sites", every, "threads wait at", 0, 0},
 };
 
 class PlantedBugs : public testing::TestWithParam<PlantedBug> {

@@ -56,7 +56,9 @@ std::vector<Named> kinds() {
   };
   return {
       {"bernoulli", vae},
-      {"deep tanh", with([](auto& c) { c.hidden = {19, 11}, c.activation = "tanh"; })},
+      {"deep tanh", with([](auto& c) {
+         c.hidden = {19, 11}, c.activation = "tanh";
+       })},
       {"without hidden layers", with([](auto& c) { c.hidden = {}; })},
       {"autoencoder", with([](auto& c) { c.model = "ae", c.likelihood = "gaussian"; })},
       {"variance of a feature",
@@ -69,6 +71,30 @@ std::vector<Named> kinds() {
   };
 }
 
+/// Runs `body` with several numbers of blocks of the grid, and with one cluster.
+void each_size(const std::function<void(Tier, const std::string&)>& body) {
+  const simt::Configuration before = simt::configuration();
+  for (const unsigned blocks : {1u, 4u, 5u}) {  // of a GPU as many as it holds
+    simt::configuration().at_once = simt::configuration().cluster = blocks;
+    for (const Tier tier : {Tier::persistent, Tier::cluster})
+      if (tier == Tier::persistent || blocks == 4)
+        body(tier,
+             std::to_string(blocks) + " blocks" + (tier == Tier::cluster ? " of a cluster" : ""));
+  }
+  simt::configuration() = before;
+}
+
+/// Not every GPU has clusters.
+bool can(const Device& device, Tier tier) {
+  try {
+    train(device, {.observed = 7, .hidden = {5}, .latent = 2}, {}, tier);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("no clusters"), std::string::npos) << error.what();
+    return false;
+  }
+}
+
 TEST(Persistent, trains_to_the_bits_of_the_graph_whatever_the_grid) {
   for (const Precision precision : {Precision::fp32, Precision::tf32})
     for (const Named& kind : kinds()) {
@@ -77,22 +103,22 @@ TEST(Persistent, trains_to_the_bits_of_the_graph_whatever_the_grid) {
                      " on " + device.name());
         const bool counted = device.name() == "simt";
         const Trained graph = train(device, kind.config, kind.options, Tier::graph);
-        for (const unsigned blocks : {1u, 4u, 5u}) {  // of a GPU as many as it holds
-          simt::configuration().at_once = blocks;
-          const Trained one = train(device, kind.config, kind.options, Tier::persistent);
-          EXPECT_EQ(one.numbers, graph.numbers) << blocks << " blocks";
+        EXPECT_GE(graph.launches, counted ? 2 * 6 * 5u : 0u);
+        each_size([&](Tier tier, const std::string& which) {
+          if (!counted && !can(device, tier)) return;
+          const Trained one = train(device, kind.config, kind.options, tier);
+          EXPECT_EQ(one.numbers, graph.numbers) << which;
           // Two epochs, each one launch of whole batches, one of the rest.
           EXPECT_EQ(one.launches, counted ? 4u : 0u);
-          EXPECT_GE(graph.launches, counted ? 2 * 6 * 5u : 0u);
-        }
-        simt::configuration().at_once = 5;
+        });
       }
     }
 }
 
 TEST(Persistent, is_refused_where_it_cannot_be) {
-  const auto refused = [](const Device& device, TrainingOptions options) {
-    options.batch = 16, options.tier = Tier::persistent;
+  const auto refused = [](const Device& device, TrainingOptions options,
+                          Tier tier = Tier::persistent) {
+    options.batch = 16, options.tier = tier;
     const Dataset data = grey_images(16, 13);
     Vae vae(device, {.observed = 13, .hidden = {11}, .latent = 3});
     Batches batches(device, data, 1);
@@ -112,6 +138,15 @@ TEST(Persistent, is_refused_where_it_cannot_be) {
     EXPECT_NE(refused(Device::simt(Precision::bf16), {}).find(why + "simt"), std::string::npos);
   }
   EXPECT_EQ(refused(Device::simt(), {}), "");
+  EXPECT_NE(refused(Device::cpu(), {}, Tier::cluster).find(why + "cpu"), std::string::npos);
+  EXPECT_NE(refused(Device::simt(), {.clip = 1}, Tier::cluster).find(why + "simt"),
+            std::string::npos);
+  EXPECT_EQ(refused(Device::simt(), {}, Tier::cluster), "");
+  simt::configuration().cluster = 0;  // as sm_80
+  EXPECT_NE(refused(Device::simt(), {}, Tier::cluster).find("step: simt has no clusters of thread"),
+            std::string::npos);
+  EXPECT_EQ(refused(Device::simt(), {}, Tier::persistent), "");
+  simt::configuration().cluster = 8;
 
   const auto library = std::make_shared<test::HostProducts>(Precision::fp32, 4);
   EXPECT_NE(refused(Device::simt(Precision::fp32, library), {}).find(why + "simt"),
