@@ -11,6 +11,14 @@ Launch launch() {
   return {};
 }
 
+bool Processes::speaks() {
+  try {
+    return least(rank(), false).value_or(rank()) == rank();
+  } catch (const Error&) {
+    return true;  // one that is gone says nothing
+  }
+}
+
 std::unique_ptr<Processes> started_processes() {
   const Launch started = launch();
   if (started.count <= 1) return nullptr;

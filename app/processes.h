@@ -1,16 +1,48 @@
 #pragma once
+#include <chrono>
 #include <memory>
+#include <optional>
 
+#include "runtime/error.h"
 #include "runtime/group.h"
 
 namespace elbo {
 
-/// The processes that mpirun or torchrun started together.
-struct Processes : Group {
+/// Where one of several processes stops because another one has failed, which says why.
+struct EndedByAnother : Error {
+  EndedByAnother() : Error("another process has failed") {}
+};
+
+/// The processes that mpirun or torchrun started together.  Before anything that they do together
+/// all of them tell whether they have failed: so each knows who has, and one alone says so.
+/// Errors: EndedByAnother.
+class Processes : public Group {
+ public:
   virtual int place() const = 0;  // rank among those of this machine
-  virtual void end() = 0;         // all of them, with an error
-  /// Whether process 0 has ended, with a word about it, and this one noticed nothing of that yet.
-  virtual bool told() { return false; }
+
+  void sum(float* numbers, std::size_t count) final { meet(), add(numbers, count); }
+  void sum(double* numbers, std::size_t count) final { meet(), add(numbers, count); }
+  std::string of_first(const std::string& own) final { return meet(), from_first(own); }
+  /// What all do together last.
+  void part() { meet(); }
+
+  /// After a failure: whether this process is to say so.  It is where it is the first of those that
+  /// failed, and where others do not come to hear of it within a minute, which `end` then ends.
+  bool speaks();
+  virtual void end() {}
+
+ protected:
+  virtual void add(float*, std::size_t) = 0;
+  virtual void add(double*, std::size_t) = 0;
+  virtual std::string from_first(const std::string&) = 0;
+  /// The least of what all give.  Of an impatient one nothing, where they do not come in time.
+  virtual std::optional<int> least(int own, bool patient) = 0;
+  static constexpr std::chrono::seconds patience{60};
+
+ private:
+  void meet() {
+    if (least(size(), true) < size()) throw EndedByAnother();
+  }
 };
 
 /// Those that this process is one of; null if it was started alone.  Before the first thread that

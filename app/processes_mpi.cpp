@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <thread>
 
 #include "app/processes.h"
 #include "runtime/error.h"
@@ -27,10 +28,15 @@ class Mpi : public Processes {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   int place() const override { return place_; }
-  void sum(float* numbers, std::size_t count) override { sum(numbers, count, MPI_FLOAT); }
-  void sum(double* numbers, std::size_t count) override { sum(numbers, count, MPI_DOUBLE); }
+  void end() override {
+    if (meeting_ != MPI_REQUEST_NULL) MPI_Abort(MPI_COMM_WORLD, 1);
+  }
 
-  std::string of_first(const std::string& own) override {
+ protected:
+  void add(float* numbers, std::size_t count) override { add_up(numbers, count, MPI_FLOAT); }
+  void add(double* numbers, std::size_t count) override { add_up(numbers, count, MPI_DOUBLE); }
+
+  std::string from_first(const std::string& own) override {
     std::string text = own;
     unsigned long length = text.size();
     MPI_Bcast(&length, 1, MPI_UNSIGNED_LONG, 0, MPI_COMM_WORLD);
@@ -39,17 +45,32 @@ class Mpi : public Processes {
     return text;
   }
 
-  void end() override { MPI_Abort(MPI_COMM_WORLD, 1); }
+  std::optional<int> least(int own, bool patient) override {
+    own_ = own;
+    MPI_Iallreduce(&own_, &least_, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD, &meeting_);
+    if (patient) {
+      MPI_Wait(&meeting_, MPI_STATUS_IGNORE);
+      return least_;
+    }
+    int met = 0;
+    for (const auto end = std::chrono::steady_clock::now() + patience;
+         !met && std::chrono::steady_clock::now() < end;
+         std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+      MPI_Test(&meeting_, &met, MPI_STATUS_IGNORE);
+    return met ? std::optional(least_) : std::nullopt;
+  }
 
  private:
   template <class T>
-  static void sum(T* numbers, std::size_t count, MPI_Datatype type) {
+  static void add_up(T* numbers, std::size_t count, MPI_Datatype type) {
     constexpr std::size_t most = std::numeric_limits<int>::max();
     for (; count > 0; numbers += std::min(count, most), count -= std::min(count, most))
       MPI_Allreduce(MPI_IN_PLACE, numbers, int(std::min(count, most)), type, MPI_SUM,
                     MPI_COMM_WORLD);
   }
 
+  int own_ = 0, least_ = 0;  // of the meeting
+  MPI_Request meeting_ = MPI_REQUEST_NULL;
   int rank_ = 0, size_ = 1, place_ = 0;
 };
 

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -74,27 +75,31 @@ class Tcp : public Processes {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   int place() const override { return place_; }
-  void sum(float* numbers, std::size_t count) override { add(numbers, count); }
-  void sum(double* numbers, std::size_t count) override { add(numbers, count); }
 
-  std::string of_first(const std::string& own) override {
+ protected:
+  void add(float* numbers, std::size_t count) override { add_up(numbers, count); }
+  void add(double* numbers, std::size_t count) override { add_up(numbers, count); }
+
+  std::string from_first(const std::string& own) override {
     std::string text = own;
     std::uint64_t length = text.size();
-    from_first(&length, sizeof length);
+    send_first(&length, sizeof length);
     text.resize(length);
-    from_first(text.data(), length);
+    send_first(text.data(), length);
     return text;
   }
 
-  void end() override {}  // who waits for this one sees that it is gone
-
-  bool told() override {
-    if (rank_ == 0 || lost_) return false;
-    asio::error_code error;
-    char next = 0;
-    socket(0).non_blocking(true, error);
-    socket(0).receive(asio::buffer(&next, 1), tcp::socket::message_peek, error);
-    return error == asio::error::eof || error == asio::error::connection_reset;
+  std::optional<int> least(int own, bool patient) override {
+    const auto end = Clock::now() + patience;
+    std::int32_t least = own, theirs = 0;
+    if (rank_ > 0) speak(0, [&] { asio::write(socket(0), asio::buffer(&least, sizeof least)); });
+    for (int i = rank_ > 0 ? 0 : 1; i < (rank_ > 0 ? 1 : size_); ++i) {
+      if (!patient && !says_something(i, end)) return std::nullopt;
+      speak(i, [&] { asio::read(socket(i), asio::buffer(&theirs, sizeof theirs)); });
+      least = std::min(least, theirs);
+    }
+    if (rank_ == 0) send_first(&least, sizeof least);
+    return least;
   }
 
  private:
@@ -165,13 +170,20 @@ class Tcp : public Processes {
     try {
       words();
     } catch (const asio::system_error& error) {
-      lost_ = true;
       fail("process ", with, " is gone (", error.code().message(), ")");
     }
   }
 
+  /// Whether that process has sent something, or is gone, by then.
+  bool says_something(int which, Clock::time_point end) {
+    pollfd watched{.fd = socket(which).native_handle(), .events = POLLIN, .revents = 0};
+    while (Clock::now() < end)
+      if (poll(&watched, 1, 100) > 0) return true;
+    return false;
+  }
+
   /// What process 0 has.
-  void from_first(void* bytes, std::size_t count) {
+  void send_first(void* bytes, std::size_t count) {
     const auto buffer = asio::buffer(bytes, count);
     if (rank_ > 0) return speak(0, [&] { asio::read(socket(0), buffer); });
     for (int i = 1; i < size_; ++i) speak(i, [&] { asio::write(socket(i), buffer); });
@@ -179,7 +191,7 @@ class Tcp : public Processes {
 
   /// Piece by piece: process 0 sends the sum of one while the others still send the next.
   template <class T>
-  void add(T* numbers, std::size_t count) {
+  void add_up(T* numbers, std::size_t count) {
     if (rank_ > 0)
       return speak(0, [&] { send_and_receive(asio::buffer(numbers, count * sizeof(T))); });
     constexpr std::size_t piece = (256 << 10) / sizeof(T);
@@ -190,7 +202,7 @@ class Tcp : public Processes {
         speak(i, [&] { asio::read(socket(i), asio::buffer(theirs.data(), n * sizeof(T))); });
         for (std::size_t j = 0; j < n; ++j) numbers[j] += theirs[j];
       }
-      from_first(numbers, n * sizeof(T));
+      send_first(numbers, n * sizeof(T));
     }
   }
 
@@ -207,7 +219,6 @@ class Tcp : public Processes {
   int rank_, size_, place_ = 0;
   asio::io_context context_;
   std::vector<std::optional<tcp::socket>> others_;  // of process 0 by rank; else it alone
-  bool lost_ = false;
 };
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
 #include "app/commands.h"
 #include "app/config_file.h"
@@ -654,13 +653,15 @@ int run(const TrainCommand& c, const TrainingHost& given) {
   host.place = processes->place();
   host.quiet = processes->rank() > 0;
   try {
-    return train(c, host, true);
+    const int code = train(c, host, true);
+    processes->part();
+    return code;
+  } catch (const EndedByAnother&) {
+    return 1;
   } catch (const std::exception& error) {
-    // What all processes meet is told once: the first ends the others.
-    if (host.quiet) std::this_thread::sleep_for(std::chrono::seconds(1));
-    if (processes->told()) return 1;
-    std::cerr << fmt::format("elbo: train: process {} of {}: {}\n", processes->rank(),
-                             processes->size(), error.what());
+    if (processes->speaks())
+      std::cerr << fmt::format("elbo: train: process {} of {}: {}\n", processes->rank(),
+                               processes->size(), error.what());
     processes->end();
     return 1;
   }

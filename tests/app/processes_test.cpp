@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -192,6 +194,21 @@ TEST_F(Processes, say_once_what_all_of_them_meet) {
   EXPECT_EQ(outcome.error.find("nowhere.npy", at + 1), std::string::npos) << outcome.error;
 }
 
+TEST_F(Processes, say_what_one_of_them_alone_meets) {
+  // The second one starts where there are no data.
+  std::filesystem::create_directory(folder_ / "empty");
+  std::ofstream(folder_ / "x.csv") << "1,2\n3,4\n5,6\n7,8\n";
+  Words by = launcher(2);
+  for (const char* word :
+       {"sh", "-c", "[ $OMPI_COMM_WORLD_RANK = 0 ] || cd empty; exec \"$@\"", "sh"})
+    by.push_back(word);
+  const Outcome outcome = Program(folder_, {"train", "x.csv", "--out", "r"}, by).wait();
+  EXPECT_EQ(outcome.status, 1);
+  const auto at = outcome.error.find("elbo: train: process 1 of 2: x.csv");
+  EXPECT_NE(at, std::string::npos) << outcome.error;
+  EXPECT_EQ(outcome.error.find("elbo: train", at + 1), std::string::npos) << outcome.error;
+}
+
 /// A socket that listens on a port of this machine, 0: on any.
 class Listener {
  public:
@@ -223,7 +240,7 @@ class Torchrun : public Runs {
   }
 
   /// What each says goes to files of its own: .out0, .error0, …
-  void start(int count, const Words& words) {
+  void start(int count, const Words& words, const std::string& before = "") {
     for (int rank = 0; rank < count; ++rank) {
       const std::string r = std::to_string(rank), all = std::to_string(count);
       started_.push_back(std::make_unique<Program>(
@@ -232,7 +249,7 @@ class Torchrun : public Runs {
                 "LOCAL_WORLD_SIZE=" + all, "MASTER_ADDR=localhost",
                 "MASTER_PORT=" + std::to_string(store_->port()),
                 "TORCHELASTIC_USE_AGENT_STORE=True", "sh", "-c",
-                "exec \"$@\" >.out$RANK 2>.error$RANK", "sh"}));
+                "exec >.out$RANK 2>.error$RANK; " + before + "exec \"$@\"", "sh"}));
     }
   }
   std::vector<int> statuses() {
@@ -294,6 +311,21 @@ TEST_F(Torchrun, starts_processes_that_say_once_what_all_of_them_meet) {
   EXPECT_NE(said(".error0").find("process 0 of 2: nowhere.npy"), std::string::npos)
       << said(".error0");
   EXPECT_EQ(said(".error1"), "");
+}
+
+TEST_F(Torchrun, starts_processes_that_say_what_one_of_them_alone_meets) {
+  for (const int alone : {0, 1}) {
+    SCOPED_TRACE(alone);
+    const std::string missing = "cd nowhere" + std::to_string(alone);
+    std::filesystem::create_directory(folder_ / missing.substr(3));
+    std::ofstream(folder_ / "x.csv") << "1,2\n3,4\n5,6\n7,8\n";
+    start(2, {"train", "x.csv", "--out", "r" + std::to_string(alone)},
+          "[ $RANK != " + std::to_string(alone) + " ] || " + missing + "; ");
+    EXPECT_EQ(statuses(), (std::vector{1, 1}));
+    const std::string n = std::to_string(alone), other = std::to_string(1 - alone);
+    EXPECT_NE(said(".error" + n).find("process " + n + " of 2: x.csv"), std::string::npos);
+    EXPECT_EQ(said(".error" + other), "");
+  }
 }
 
 TEST_F(Torchrun, is_told_that_its_port_is_taken) {
