@@ -169,6 +169,14 @@ std::pair<Formula, Formula> narrow(const NarrowProduct& p) {
   return {where(p.present(), 2 * (B * C * k)),
           where(p.present(), B * k + C * k + where(p.bias.present(), C))};
 }
+Formulas of(const ColumnMoments& op) {
+  const Formula B = rows(op.x, "B"), C = columns(op.x, "C");
+  return {"ColumnMoments", 0, number * (B * C + rows(op.parts, "parts") * C)};
+}
+Formulas of(const CentreSlopes& op) {
+  const Formula B = rows(op.dx, "B"), C = columns(op.dx, "C");
+  return {"CentreSlopes", 0, number * (3 * (B * C) + 5 * C + rows(op.parts, "parts") * C)};
+}
 Formulas of(const NormaliseColumns& op) {
   const Formula B = rows(op.y, "B"), C = columns(op.y, "C");
   const auto [flops, factors] = narrow(op.product);
@@ -323,6 +331,12 @@ Formulas of(const ClipScale& op) {
       "ClipScale", 0,
       number * (sum(op.gradients, [](const Matrix& g) { return rows(g, "O") * columns(g, "I"); }) +
                 columns(op.squares, "gradients") + 1)};
+}
+Formulas of(const GroupSum& op) {
+  return {"GroupSum", 0,
+          number * (2 * sum(op.numbers, [](const Matrix& g) {
+                      return rows(g, "O") * columns(g, "I");
+                    }))};
 }
 Formulas of(const Advance&) { return {"Advance", 0, 0}; }
 

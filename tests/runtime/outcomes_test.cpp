@@ -22,7 +22,7 @@ std::vector<Device> all_devices() {
 /// A VAE's steps of 16 data, which leave outcomes.
 struct Steps {
   static constexpr int batch = 16;
-  Dataset data = grey_images(20 * batch, 33);
+  Dataset data = grey_images(21 * batch, 33);
   Model model;
   Batches batches;
   Optimizer optimizer;
