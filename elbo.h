@@ -26,4 +26,5 @@
 #include "nn/layers.h"
 #include "nn/optimizer.h"
 #include "nn/safetensors.h"
+#include "runtime/outcomes.h"
 #include "runtime/step.h"

@@ -22,6 +22,7 @@ Training::Training(const Device& device, const Case& which, Options options)
   optimizer_ = std::make_unique<Optimizer>(model_->parameters(), Adam{}, Constant{options.rate},
                                            batches_->progress(), options.clip);
   totals_ = std::make_unique<DeviceArray<double>>(device, Objective::most + 1);
+  outcomes_ = std::make_unique<Outcomes>(device);
   const Trainer::Function function = Trainer::terms_of(*model_, which.options());
   step_ = std::make_unique<Step>(
       device,
@@ -34,7 +35,8 @@ Training::Training(const Device& device, const Case& which, Options options)
         if (terms.kl) weighted.push_back({terms.kl, terms.bound ? counted : beta});
         if (terms.bound) weighted.push_back({terms.bound, gain});
         terms_ = weighted.size();
-        backward(objective(weighted, totals_->data()));
+        backward(
+            objective(weighted, totals_->data(), batches_->progress().state(), outcomes_->ring()));
         optimizer_->step();
         advance(device, batches_->progress(), batch_);
       },

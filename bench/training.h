@@ -44,6 +44,7 @@ class Training {
   std::unique_ptr<Optimizer> optimizer_;
   std::size_t terms_ = 0;
   std::unique_ptr<DeviceArray<double>> totals_;  // of each of `terms_`, then the rows of the first
+  std::unique_ptr<Outcomes> outcomes_;
   std::unique_ptr<Step> step_;
 };
 

@@ -13,6 +13,22 @@ struct StepState {
   std::uint32_t epoch = 0;     // passes over the data begun before this one
   std::uint32_t position = 0;  // data of this epoch already used
   std::uint32_t blocks = 0;    // of the step's last kernel that have ended (0 between two steps)
+  std::uint32_t failed = 0;    // whether the objective of the step at hand was not finite
+  std::uint64_t halted = 0;    // the step, from 1, of which that is so; 0: none
+};
+
+/// Whether a step before this one had an objective that was not finite.  Weights, moments, running
+/// estimates, sums and counters stay what they were after it, however many steps are enqueued.
+HD bool halted(const StepState* state) { return state && state->halted > 0; }
+
+/// What a step's objective came to, left where the host reads it while later steps run
+/// (runtime/outcomes.h): in a ring of `kept`, that of step s, from 1, at (s - 1) % kept.
+struct alignas(64) Outcome {
+  static constexpr int kept = 1024, most = 4;
+  double terms[most] = {};       // sums over the batch, unweighted
+  double loss = 0;               // per datum, weighted
+  double totals[most + 1] = {};  // the objective's running sums after the step
+  std::uint64_t step = 0;        // written last; 0: another is being written
 };
 
 /// Which data the rows of a mini-batch are: row r is datum order[position + r / samples].

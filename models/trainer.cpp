@@ -3,10 +3,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "runtime/error.h"
 
 namespace elbo {
+
+namespace {
+
+bool finite(const std::vector<double>& sums) {
+  return std::ranges::all_of(sums, [](double sum) { return std::isfinite(sum); });
+}
+
+}  // namespace
 
 Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& batches,
                  const TrainingOptions& options)
@@ -19,6 +28,7 @@ Trainer::Trainer(Function model, std::vector<Parameter> parameters, Batches& bat
       all_sums_(batches.device(), 4),
       unused_sums_(batches.device(), 4),
       weight_(batches.device(), 1),
+      outcomes_(batches.device()),
       sums_(4) {
   require(options.batch > 0, "trainer: batch is ", options.batch, ", expected at least 1");
   require(options.samples > 0, "trainer: samples is ", options.samples, ", expected at least 1");
@@ -88,7 +98,10 @@ Trainer::Planned Trainer::make_step(int rows) {
     else if (free) weighted.push_back({free_bits(terms.kl, options_.free_bits), beta});
     terms_ = weighted.size();
     rows_per_datum_ = terms.log_likelihood.rows() / share.rows;
-    backward(objective(weighted, (share.idle ? unused_sums_ : device_sums_).data()));
+    double* const sums = (share.idle ? unused_sums_ : device_sums_).data();
+    backward(options_.group
+                 ? objective(weighted, sums)
+                 : objective(weighted, sums, batches_.progress().state(), outcomes_.ring()));
   };
   const auto update = [&] {
     optimizer_.step();
@@ -208,23 +221,50 @@ std::vector<std::uint32_t> Trainer::next_data() const {
 void Trainer::take(long at_most) {
   const long each = next_rows(), whole = (batches_.rows() - position_ - last_rows_) / each;
   const long there = batches_.provide(position_, each) / each;
-  const int steps = int(std::clamp(whole, 1L, std::min(at_most, there)));
+  int steps = int(std::clamp(whole, 1L, std::min(at_most, there)));
   const Planned& planned = each == options_.batch ? full_ : last_;
   if (!options_.group) (*planned.step)(steps);
   else
-    for (int i = 0; i < steps; ++i) (*planned.step)(), exchange(planned), (*planned.update)();
+    for (int i = 0; i < steps; ++i) {
+      (*planned.step)(), exchange(planned), (*planned.update)();
+      if (!finite(sums_)) steps = i + 1;
+    }
   position_ += std::uint32_t(steps * each);
   step_ += std::uint64_t(steps);
 }
 
 bool Trainer::look() {
-  if (!options_.group) device_sums_.read(sums_.data(), sums_.size());
-  return std::ranges::all_of(sums_, [](double sum) { return std::isfinite(sum); });
+  if (options_.group) return finite(sums_);
+  device_sums_.read(sums_.data(), sums_.size());
+  outcomes_.take([](const Outcome&) {});  // a later epoch's are others
+  const StepState state = batches_.progress().read();
+  return finite(sums_) && !halted(&state);
 }
 
-std::string Trainer::not_finite() const {
-  return "training: the loss of epoch " + std::to_string(epoch_ + 1) + " is not finite at step " +
-         std::to_string(step_) + "; a smaller learning rate may help";
+bool Trainer::listen(long ahead) {
+  if (options_.group) return finite(sums_);
+  for (;;) {
+    const bool idle = batches_.device().backend().idle();  // then all have come
+    bool all_finite = true;
+    outcomes_.take([&](const Outcome& now) {
+      std::copy_n(now.totals, sums_.size(), sums_.begin());
+      all_finite = std::isfinite(now.loss);
+    });
+    if (!all_finite || !finite(sums_)) return false;
+    if (idle || outcomes_.last() + std::uint64_t(ahead) >= step_) return true;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
+void Trainer::stop() {
+  if (!options_.group) {
+    const StepState at = batches_.progress().read();
+    step_ = at.step, position_ = at.position;
+    device_sums_.read(sums_.data(), sums_.size());
+  }
+  throw NotFinite("training: the loss of epoch " + std::to_string(epoch_ + 1) +
+                  " is not finite at step " + std::to_string(step_) +
+                  "; a smaller learning rate may help");
 }
 
 Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
@@ -232,17 +272,20 @@ Means Trainer::epoch(const std::function<bool(const Means&)>& watch) {
   begin_epoch();
   // A launch is worth many steps, but an interruption must not wait for long.
   const long at_once = !watch ? 1024 : batches_.device().name().starts_with("cuda") ? 64 : 1;
-  auto last_look = Clock::now();
+  auto last_watch = Clock::now();
   while (position_ < batches_.rows()) {
     take(at_once);
+    if ((watch || options_.group) && !listen(2 * at_once)) stop();
     if (watch && position_ < batches_.rows() &&
-        any(Clock::now() - last_look > std::chrono::milliseconds(200))) {
-      if (!look()) throw NotFinite(not_finite());
-      last_look = Clock::now();
-      if (any(!watch(means()))) return means();
+        any(Clock::now() - last_watch > std::chrono::milliseconds(200))) {
+      last_watch = Clock::now();
+      if (any(!watch(means()))) {
+        if (!look()) stop();
+        return means();
+      }
     }
   }
-  if (!look()) throw NotFinite(not_finite());
+  if (!look()) stop();
   const Means result = means();
   end_epoch();
   return result;
@@ -253,8 +296,9 @@ void Trainer::run_to(std::uint64_t steps) {
     if (position_ == batches_.rows()) end_epoch();
     begin_epoch();
     take(long(steps - step_));
+    if ((position_ == batches_.rows() || options_.group) && !look()) stop();
   }
-  if (started_ && !look()) throw NotFinite(not_finite());
+  if (started_ && !look()) stop();
   if (position_ == batches_.rows()) end_epoch();
 }
 
@@ -263,6 +307,7 @@ void Trainer::resume(std::uint32_t epochs_done, std::uint64_t steps, std::uint32
   require(totals.size() == sums_.size() && position <= batches_.rows(),
           "resume: the checkpoint's counts do not fit the data");
   epoch_ = epochs_done, step_ = steps, position_ = position, sums_ = totals, started_ = false;
+  outcomes_.restart(steps);
 }
 
 }  // namespace elbo

@@ -7,6 +7,7 @@
 #include "models/model.h"
 #include "nn/batches.h"
 #include "runtime/error.h"
+#include "runtime/outcomes.h"
 #include "runtime/step.h"
 
 namespace elbo {
@@ -123,13 +124,15 @@ class Trainer {
   static int last_batch(long rows, int batch);
 
   /// Runs the rest of the current epoch.  `watch`, when given, is called every few hundred
-  /// milliseconds with the data seen in this epoch and their means; if it returns false the epoch
-  /// stops after the step at hand, and the next call goes on from there.
-  /// Errors: NotFinite, naming epoch and step.
+  /// milliseconds with the data that a GPU is known to have seen in this epoch and their means; if
+  /// it returns false the epoch stops after the steps that are enqueued, and the next call goes on
+  /// from there.
+  /// Errors: NotFinite, naming epoch and step, which is the last that was taken: a step whose loss
+  /// is not finite halts the training on the device.
   Means epoch(const std::function<bool(const Means&)>& watch = {});
 
   /// Takes steps until so many are taken since the start, over as many epochs as that needs.
-  /// Errors: NotFinite, at the end.
+  /// Errors: NotFinite, at an epoch's end or the last step.
   void run_to(std::uint64_t steps);
   /// Takes a step, operation by operation, and looks at every number: stops where one is not
   /// finite.  The same operations as ever, one launch each.
@@ -186,8 +189,13 @@ class Trainer {
   bool any(bool here) const { return options_.group ? options_.group->any(here) : here; }
   int next_rows() const;
   std::vector<std::uint32_t> next_data() const;
-  bool look();  // reads the sums: whether they are finite
-  std::string not_finite() const;
+  /// Waits for the steps enqueued and reads the sums: whether they are finite.
+  bool look();
+  /// Takes the outcomes of the steps that have ended, and waits where more than `ahead` have not:
+  /// whether all losses were finite.  The device, which has work left, does not wait.
+  bool listen(long ahead);
+  /// Stands where a training halted.  Errors: NotFinite, always.
+  [[noreturn]] void stop();
   Ascent ascent() const;
 
   Function model_;
@@ -198,6 +206,7 @@ class Trainer {
   DeviceArray<double> all_sums_;     // of the group
   DeviceArray<double> unused_sums_;
   DeviceArray<Multiplier> weight_;  // β, where it is found
+  Outcomes outcomes_;               // but in a group, which looks at every step's sums
   std::vector<double> sums_;        // of each of `terms_` terms, then the rows of the first
   std::size_t terms_ = 0;
   std::vector<Real> staged_;  // a gradient between device and group

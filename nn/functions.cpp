@@ -231,7 +231,7 @@ Tensor normalised(NormCall call, Shape statistics, const NormOptions& options, F
 
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance, bool training,
-                  Real momentum, const NormOptions& options) {
+                  Real momentum, const NormOptions& options, const StepState* state) {
   program_of(x, "batch_norm", "x");
   require_row(gamma, x, "batch_norm", "gamma"), require_row(beta, x, "batch_norm", "beta");
   require_row(running_mean, x, "batch_norm", "running_mean");
@@ -245,7 +245,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
        .beta = beta},
       {1, x.columns()}, options, [&](Program& program, const Norm& norm, const Matrix& y) {
         program.add(NormaliseColumns{norm, program.use(running_mean), program.use(running_variance),
-                                     y, momentum, training});
+                                     y, momentum, training, state});
       });
 }
 
@@ -367,9 +367,12 @@ Tensor product_of_experts(const Tensor& a, const Tensor& b, const Tensor& there_
   return out;
 }
 
-Tensor objective(const std::vector<Term>& terms, double* totals) {
+Tensor objective(const std::vector<Term>& terms, double* totals, StepState* state,
+                 Outcome* outcomes) {
   require(!terms.empty() && terms.size() <= std::size_t(Objective::most),
           "objective: ", terms.size(), " terms, expected 1 to ", Objective::most);
+  require(state || !outcomes,
+          "objective: outcomes need a state, which says of which step they are");
   Program& program = program_of(terms[0].rows, "objective", "the first term");
   Objective operation;
   ObjectiveCall call;
@@ -384,7 +387,7 @@ Tensor objective(const std::vector<Term>& terms, double* totals) {
   }
   call.loss = made(terms[0].rows, {1, 1}, true);
   operation.loss = call.loss.matrix();
-  operation.totals = totals;
+  operation.totals = totals, operation.state = state, operation.outcomes = outcomes;
   program.add(operation);
   const Tensor loss = call.loss;
   program.tape.push_back(std::move(call));

@@ -75,9 +75,13 @@ struct Term {
 
 /// Σ_i weight_i · mean(term_i), in nats per datum  →  [1,1].  The tensor to call backward() on.
 /// totals, when given, is device memory for one double a term and one for the rows of the first:
-/// running sums. Errors: no term, more than Objective::most, rows that do not divide those of the
-/// first.
-Tensor objective(const std::vector<Term>&, double* totals = nullptr);
+/// running sums.  With a state (Progress) the training halts after a step whose loss is not finite:
+/// updates and advance() of that state do nothing any more; and outcomes, when given, get what each
+/// step came to (runtime/outcomes.h).
+/// Errors: no term, more than Objective::most, rows that do not divide those of the first; outcomes
+/// without a state.
+Tensor objective(const std::vector<Term>&, double* totals = nullptr, StepState* state = nullptr,
+                 Outcome* outcomes = nullptr);
 
 /// What dropout with that probability keeps of a layer: a function of the noise's counters and of
 /// `layer`, which sets the layers of a model apart; it depends neither on the batch nor on the
@@ -98,11 +102,13 @@ struct NormOptions {
 /// Batch normalisation, PyTorch's BatchNorm1d.  x [B,C]; the others [1,C]  →  [B,C]
 ///
 /// In training, μ and σ² are those of the batch, and the running estimates move by `momentum`
-/// towards μ and σ² B/(B-1); else μ and σ² are the running estimates.
+/// towards μ and σ² B/(B-1), unless a state is given and has halted (objective); else μ and σ² are
+/// the running estimates.
 /// Errors: shapes that do not fit; training with a single row.  Ioffe & Szegedy (2015).
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& running_mean, const Tensor& running_variance, bool training,
-                  Real momentum = Real(0.1), const NormOptions& = {});
+                  Real momentum = Real(0.1), const NormOptions& = {},
+                  const StepState* state = nullptr);
 
 /// Normalisation of each row, PyTorch's LayerNorm.  x [B,C]  gamma, beta [1,C]  →  [B,C]
 /// Errors: shapes that do not fit.  Ba, Kiros & Hinton (2016).

@@ -47,7 +47,7 @@ BatchNorm::BatchNorm(const Device& device, int width, double epsilon, double mom
 Tensor BatchNorm::operator()(const Tensor& x, const Pass& pass, const Activation& activation,
                              const DropoutMask& mask) const {
   return batch_norm(x, weight, bias, running_mean, running_variance, pass.training, momentum,
-                    {epsilon, activation, mask});
+                    {epsilon, activation, mask}, pass.noise.batch.state);
 }
 
 LayerNorm::LayerNorm(const Device& device, int width, double epsilon)

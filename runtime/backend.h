@@ -36,6 +36,8 @@ struct Backend {
   virtual void copy_to_device(void* to, const void* from, std::size_t bytes) = 0;
   virtual void copy_to_host(void* to, const void* from, std::size_t bytes) = 0;
   virtual void wait() = 0;
+  /// Whether there is nothing to wait for.  Errors: what went wrong in it.
+  virtual bool idle() = 0;
   /// Bytes that allocations may still take; the largest number where nothing limits them.
   virtual std::size_t free_memory() = 0;
 
@@ -44,7 +46,8 @@ struct Backend {
   /// Sorts numbers in device memory by their keys; those of one key keep their order.
   virtual void shuffle(std::uint32_t* numbers, std::uint32_t count, const ShuffleKey&) = 0;
 
-  /// Host memory that copy_aside reads at full speed.
+  /// Host memory that copy_aside reads at full speed, and that operations reach at the same
+  /// address: what they write there the host sees while others run.
   virtual void* allocate_staging(std::size_t bytes) = 0;
   virtual void release_staging(void*) noexcept = 0;
   /// Copies on a second queue, beside the operations and from any thread; `from`, which is staging

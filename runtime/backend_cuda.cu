@@ -143,6 +143,12 @@ class Cuda final : public Backend {
     check(cudaStreamSynchronize(stream_->stream));
   }
   void wait() override { check(cudaStreamSynchronize(stream_->stream)); }
+  bool idle() override {
+    const cudaError_t status = cudaStreamQuery(stream_->stream);
+    if (status == cudaErrorNotReady) return false;
+    check(status);
+    return true;
+  }
   std::size_t free_memory() override {
     here();
     std::size_t free = 0, total = 0;
@@ -175,8 +181,8 @@ class Cuda final : public Backend {
 
   void* allocate_staging(std::size_t bytes) override {
     here();
-    void* memory = nullptr;
-    check(cudaMallocHost(&memory, bytes ? bytes : 1));
+    void* memory = nullptr;  // one address for host and device: unified addressing
+    check(cudaHostAlloc(&memory, bytes ? bytes : 1, cudaHostAllocMapped | cudaHostAllocPortable));
     return memory;
   }
   void release_staging(void* memory) noexcept override { cudaFreeHost(memory); }

@@ -43,6 +43,7 @@ class Host final : public Backend {
     std::memcpy(to, from, bytes);
   }
   void wait() override {}
+  bool idle() override { return true; }
   std::size_t free_memory() override { return std::numeric_limits<std::size_t>::max(); }
 
   void count_up(std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) override {

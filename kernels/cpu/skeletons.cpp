@@ -24,7 +24,7 @@ void drain(const Sink& sink, int row, int column, int m, int n, const Real* tile
         for (int c = 0; c < n; ++c) out[c] += in[c];
       else std::copy_n(in, n, out);
     }
-  if (sink.updates)
+  if (sink.updates && !halted(sink.update.rate.state))
     std::visit(
         [&](const auto& rule) {
           Update update = sink.update;
@@ -111,16 +111,27 @@ void Skeletons::column_sum(const ColumnSum& op) const {
 }
 
 void Skeletons::objective(const Objective& op) const {
+  const bool counts = !halted(op.state);
+  Outcome* const outcome = counts ? op.outcome() : nullptr;
+  // A thread that reads meanwhile, and sees any of the new numbers, sees this 0 too.
+  if (outcome) __atomic_store_n(&outcome->step, 0, __ATOMIC_RELAXED);
+  const auto put = [](double& to, double x) { __atomic_store(&to, &x, __ATOMIC_RELEASE); };
   double loss = 0;
   for (int i = 0; i < op.count; ++i) {
     double sum = 0;
     for (int r = 0; r < op.terms[i].rows; ++r)
       for (int c = 0; c < op.terms[i].columns; ++c) sum += op.terms[i](r, c);
     loss += double(op.weights[i].value()) * sum / op.terms[i].rows;
-    if (op.totals) op.totals[i] += sum;
+    if (op.totals && counts) op.totals[i] += sum;
+    if (outcome) put(outcome->terms[i], sum), put(outcome->totals[i], op.totals ? op.totals[i] : 0);
   }
-  if (op.totals) op.totals[op.count] += op.terms[0].rows;
   op.loss(0, 0) = Real(loss);
+  if (!counts) return;
+  op.judge(loss);
+  if (op.totals) op.totals[op.count] += op.terms[0].rows;
+  if (!outcome) return;
+  put(outcome->loss, loss), put(outcome->totals[op.count], op.totals ? op.totals[op.count] : 0);
+  __atomic_store_n(&outcome->step, op.state->step + 1, __ATOMIC_RELEASE);
 }
 
 void Skeletons::map(int rows, int columns, const SampleManyGradientBody& shared) const {
@@ -176,6 +187,7 @@ void Skeletons::update_all(const UpdateAll& op) const {
     for (int first = 0; first < u.w.rows; first += rows_per_task) tasks.push_back({&u, first});
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     const Update& u = *tasks[i].update;
+    if (halted(u.rate.state)) return;
     std::visit(
         [&](const auto& rule) {
           const UpdateBody body(u, rule);

@@ -109,6 +109,11 @@ __device__ __forceinline__ void red_release_add(unsigned* p, unsigned v) {
                : "memory");
 }
 
+// Seen by the host, it shows all that this thread wrote before.
+__device__ __forceinline__ void st_release_system(std::uint64_t* p, std::uint64_t v) {
+  asm volatile("st.release.sys.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
+}
+
 // Waits for the kernels that this one overlaps, until their writes are visible.
 __device__ __forceinline__ void griddepcontrol_wait() {
 #if __CUDA_ARCH__ >= 900
@@ -147,6 +152,7 @@ void cp_async_wait() {
 unsigned ld_acquire(const unsigned* p);
 void st_release(unsigned* p, unsigned v);
 void red_release_add(unsigned* p, unsigned v);
+void st_release_system(std::uint64_t* p, std::uint64_t v);
 inline void griddepcontrol_wait() {}
 inline void griddepcontrol_launch_dependents() {}
 

@@ -384,20 +384,32 @@ struct TotalWork {
   }
 };
 
-/// The objective and the running totals, in double, by one block.
+/// The objective, the running totals, in double, and the step's outcome, by one block.
 template <int threads>
 __device__ void objective(const Objective& op) {
+  const bool counts = threadIdx.x == 0 && !halted(op.state);
+  Outcome* const outcome = counts ? op.outcome() : nullptr;
+  if (outcome) {
+    outcome->step = 0;
+    __threadfence_system();
+  }
   double loss = 0;
   for (int i = 0; i < op.count; ++i) {
     const double sum =
         block_sum<threads>(share_of_all<threads>(op.terms[i], [](Real x) { return double(x); }));
     if (threadIdx.x > 0) continue;
     loss += double(op.weights[i].value()) * sum / op.terms[i].rows;
-    if (op.totals) op.totals[i] += sum;
+    if (op.totals && counts) op.totals[i] += sum;
+    if (outcome) outcome->terms[i] = sum, outcome->totals[i] = op.totals ? op.totals[i] : 0;
   }
   if (threadIdx.x > 0) return;
-  if (op.totals) op.totals[op.count] += op.terms[0].rows;
   op.loss(0, 0) = Real(loss);
+  if (!counts) return;
+  op.judge(loss);
+  if (op.totals) op.totals[op.count] += op.terms[0].rows;
+  if (!outcome) return;
+  outcome->loss = loss, outcome->totals[op.count] = op.totals ? op.totals[op.count] : 0;
+  st_release_system(&outcome->step, op.state->step + 1);
 }
 
 struct ObjectiveWork {

@@ -33,14 +33,17 @@ struct Target {
   HD bool present() const { return gradient || updates; }
 };
 
-/// What a rule computes once a step: by one thread, in shared memory for all.
+/// What a rule computes once a step, and whether it is to be followed: by one thread, in shared
+/// memory for all.
 struct alignas(16) NowStorage {
   unsigned char bytes[64];
+  bool halted;
 };
 
 __device__ inline void prepare(const Target& target, NowStorage& storage) {
+  storage.halted = halted(target.rate.state);
   open(target.rule, [&]<class Rule>(const Rule& rule) {
-    static_assert(sizeof(typename Rule::Now) <= sizeof(NowStorage));
+    static_assert(sizeof(typename Rule::Now) <= sizeof storage.bytes);
     const std::uint64_t step = target.rate.state ? target.rate.state->step : 0;
     *reinterpret_cast<typename Rule::Now*>(storage.bytes) = rule.now(target.rate.value(), step + 1);
   });
@@ -78,7 +81,7 @@ __device__ void with_target(const Target& t, const NowStorage& storage, F&& each
       }
       put_piece(to, sum, count);
     });
-  if (t.updates)
+  if (t.updates && !storage.halted)
     open(t.rule, [&]<class Rule>(const Rule& rule) {
       const auto now = *reinterpret_cast<const typename Rule::Now*>(storage.bytes);
       const Real clip = t.clip ? *t.clip : Real(1);

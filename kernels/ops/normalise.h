@@ -87,13 +87,15 @@ struct NormRow {
 };
 
 /// Over the rows of a batch (training) or by the running estimates (evaluation).  In training the
-/// estimates move: running = (1 - momentum) · running + momentum · new, σ² of B - 1 degrees of
-/// freedom.  Mean first, then centred squares.  Ioffe & Szegedy, Batch Normalization (2015).
+/// estimates move (unless the state is halted): running = (1 - momentum) · running + momentum ·
+/// new, σ² of B - 1 degrees of freedom.  Mean first, then centred squares.  Ioffe & Szegedy, Batch
+/// Normalization (2015).
 struct NormaliseColumns {
   Norm norm;
   Matrix running_mean, running_variance, y;
   Real momentum = Real(0.1);
   bool training = true;
+  const StepState* state = nullptr;
   NarrowProduct product{};  // where there is one, it makes x
 
   void views(auto&& visit) {
@@ -120,7 +122,9 @@ struct NormaliseColumnsBody {
     const auto squares = team.sum(x.rows, [&](int r) {
       return [&, r](int c) { return Vec<1>{square(x(r, c) - mean(c)[0])}; };
     });
+    const bool moves = !halted(op.state);
     team.columns([&](int c) {
+      if (!moves) return;
       const auto move = [&](Real& running, Real now) {
         running = (1 - op.momentum) * running + op.momentum * now;
       };

@@ -55,18 +55,29 @@ struct RowSumBody {
 
 /// loss [1,1] = Σ_i weight_i · mean over rows of (sum of a row of term i), in nats per datum.
 ///
-/// totals (in device memory, double) grow by the unweighted sums, totals[count] by the rows, so
-/// that the host may read an epoch's means whenever it likes.
+/// totals (in device memory, double) grow by the unweighted sums, totals[count] by the rows: the
+/// means of an epoch.  With a state, a loss that is not finite halts the training there at the
+/// step's end (Advance), and outcomes, a ring in memory that the host reads, get what the step
+/// came to.
 struct Objective {
-  static constexpr int most = 4;
+  static constexpr int most = Outcome::most;
   std::array<Matrix, most> terms;
   std::array<Scale, most> weights;
   int count = 0;
   Matrix loss;
   double* totals = nullptr;
+  StepState* state = nullptr;
+  Outcome* outcomes = nullptr;  // only with a state
   void views(auto&& visit) {
     for (int i = 0; i < count; ++i) visit(terms[i], Access::read);
     visit(loss, Access::write);
+  }
+  /// Where this step's outcome belongs.
+  HD Outcome* outcome() const {
+    return outcomes ? outcomes + state->step % Outcome::kept : nullptr;
+  }
+  HD void judge(double value) const {
+    if (state && !(value - value == 0)) state->failed = 1;  // an infinity or NaN
   }
 };
 
@@ -112,14 +123,19 @@ struct Ascent {
 };
 
 /// Moves the step counter and the place in the epoch on, and before that a weight that is found.
+/// After a step whose objective was not finite, no step does any more: its own updates may have
+/// been made while the objective was summed, so it is taken to its end.
 struct Advance {
   StepState* state = nullptr;
   int rows = 0;
   Ascent ascent{};
   void views(auto&&) {}
   HD void move() const {
+    if (halted(state)) return;
     if (ascent.weight) ascent.move();
     ++state->step, state->position += std::uint32_t(rows);
+    const volatile std::uint32_t& failed = state->failed;  // another block may have written it
+    if (failed) state->halted = state->step;
   }
 };
 

@@ -9,7 +9,8 @@ namespace elbo {
 
 /// One step of an update rule: w, m and v change by the gradient `in`, times `clip` if present.
 ///
-/// All [rows, columns] alike.  The rate is the schedule's at the step counter; t = step + 1.
+/// All [rows, columns] alike.  The rate is the schedule's at the step counter; t = step + 1.  If
+/// its state is halted, nothing changes.
 struct Update {
   Matrix in, w, m, v, clip;
   UpdateRule rule;

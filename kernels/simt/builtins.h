@@ -77,6 +77,7 @@ inline int __all_sync(unsigned mask, int holds, Site site = Site::current()) {
 inline unsigned __activemask() { return simt::active_mask(); }
 
 inline void __threadfence() { simt::fence(); }
+inline void __threadfence_system() { simt::fence(); }
 inline void __threadfence_block() { simt::sync_point(); }
 inline void __nanosleep(unsigned) { simt::yield(); }
 inline void __trap() { simt::fail("__trap()"); }

@@ -265,6 +265,12 @@ void cp_async_commit() { ++self->async_group; }
   *p = v;
 }
 
+[[gnu::noipa]] void st_release_system(std::uint64_t* p, std::uint64_t v) {
+  fence();
+  touch(p, sizeof *p, Atomic | Write, __builtin_return_address(0));
+  __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
 [[gnu::noipa]] void red_release_add(unsigned* p, unsigned v) {
   fence();
   touch(p, sizeof *p, Atomic | Read | Write, __builtin_return_address(0));
