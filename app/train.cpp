@@ -307,12 +307,20 @@ class Training {
   void explain(const NotFinite& error) {
     if (host_.group)
       fail(error.what(), "; elbo train --resume in one process finds where it comes from");
-    const std::uint64_t end = trainer_->steps() + 1;
+    const std::uint64_t end = trainer_->steps();  // the first whose loss is not finite
     const Checkpoint stored = folder_.load_checkpoint();
     const auto go_back = [&] { go_back_to(stored, RunDirectory::checkpoint); };
-    log_ << "elbo: " << error.what() << "; looking for the first such number from step "
-         << stored.steps << " on\n";
+    log_ << "elbo: " << error.what() << "; looking for the first such number\n";
     go_back();
+    // It is of that step, or an update of the one before left it.  What is seen of a step before
+    // these came to nothing, unless it has stayed in a weight or moment that the loss ignores.
+    constexpr std::uint64_t at_once = 1000;
+    const std::uint64_t before = std::max(end, std::uint64_t(2)) - 2;
+    while (trainer_->steps() < before) {
+      if (host_.interrupted()) fail(error.what());
+      trainer_->run_to(std::min(before, trainer_->steps() + at_once));
+    }
+    if (!finite_state()) go_back();
     std::optional<NonFinite> found;
     while (!found && trainer_->steps() < end) {
       if (host_.interrupted()) fail(error.what());
@@ -334,6 +342,19 @@ class Training {
       what += fmt::format("; elbo replay {} --step {} --datum {} shows it",
                           folder_.folder().string(), found->step, *found->datum);
     fail(what, "; a smaller --lr or --clip may help, --recover tries that");
+  }
+
+  /// Whether all weights and moments are finite.
+  bool finite_state() const {
+    const auto finite = [](const Tensor& t) {
+      return !t || std::ranges::all_of(t.read(), [](Real x) { return std::isfinite(x); });
+    };
+    const Optimizer& optimizer = trainer_->optimizer();
+    for (std::size_t i = 0; i < optimizer.parameters().size(); ++i)
+      if (!finite(optimizer.parameters()[i].tensor) || !finite(optimizer.first_moment(i)) ||
+          !finite(optimizer.second_moment(i)))
+        return false;
+    return true;
   }
 
   /// Back to the checkpoint with half the learning rate; false where that is no longer wanted.

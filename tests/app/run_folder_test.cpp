@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "kernels/cpu/instruction_sets.h"
 #include "models/run_directory.h"
+#include "nn/batches.h"
 #include "nn/safetensors.h"
 #include "tests/app/program.h"
 
@@ -352,6 +353,58 @@ TEST(RunFolder, names_the_datum_whose_number_the_network_cannot_take) {
   const Outcome infinite = run(folder, {"train", "x.csv", "--out", "s"});
   EXPECT_NE(infinite.error.find("x.csv:139:4: \"inf\" is not finite"), std::string::npos)
       << infinite.error;
+}
+
+/// The datum at a place of the first epoch of table_training.
+int taken_at(const TemporaryFolder& folder, long position) {
+  Batches batches(Device::cpu(), read_dataset(folder / "x.csv"), 0);
+  batches.shuffle(0, 0, 0);
+  return int(batches.data_at(position, 1)[0]);
+}
+
+TEST(RunFolder, names_the_very_step_whose_loss_is_not_finite_and_the_one_that_it_comes_from) {
+  const TemporaryFolder folder;
+  folder.with("x.csv", table());
+  const int first = taken_at(folder, 0), bad = taken_at(folder, 5 * 32 - 1);
+  const auto event = [&] {
+    return nlohmann::json::parse(content_of(folder / "r/blackbox/event.json"));
+  };
+  const auto training = [&](const std::string& device) {
+    Words words = table_training();
+    words.insert(words.end(), {"--model", "ae", "--device", device, "--force"});
+    return words;
+  };
+  for (const std::string device : {"cpu", "simt"}) {
+    folder.with("x.csv", table(bad, 3e30));
+    const Outcome outcome = run(folder, training(device));
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.error.find("epoch 1 is not finite at step 5;"), std::string::npos)
+        << outcome.error;
+    EXPECT_EQ(event().at("step"), 5) << outcome.error;
+    EXPECT_EQ(event().at("datum"), bad);
+    const RunDirectory left(folder / "r");
+    EXPECT_EQ(left.load_checkpoint(RunDirectory::event_state).steps, 4u);
+    EXPECT_EQ(left.load_checkpoint().steps, 0u) << "goes back to its last checkpoint";
+
+    // A second moment that has become infinite stays so, and no loss shows it.
+    std::string both = table(bad, 3e30);
+    const std::string once = table(first, 1e14);
+    const auto line = [](const std::string& text, int row) {
+      std::size_t begin = 0;
+      for (int i = 0; i <= row; ++i) begin = text.find('\n', begin) + 1;
+      return std::pair(begin, text.find('\n', begin) - begin);
+    };
+    const auto [from, length] = line(both, first);
+    const auto [there, size] = line(once, first);
+    both.replace(from, length, once.substr(there, size));
+    folder.with("x.csv", both);
+    const Outcome earlier = run(folder, training(device));
+    EXPECT_NE(earlier.error.find("epoch 1 is not finite at step 5;"), std::string::npos)
+        << earlier.error;
+    EXPECT_EQ(event().at("step"), 1) << earlier.error;
+    EXPECT_TRUE(event().at("operation").get<std::string>().starts_with("weight gradients"))
+        << earlier.error;
+  }
 }
 
 TEST(RunFolder, names_the_parameter_of_the_likelihood_that_is_not_finite) {
