@@ -372,9 +372,8 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
   add("--tier", c.tier,
-      "how a GPU launches steps: graph, persistent (many in one kernel) or cluster (that kernel on "
-      "one "
-      "cluster of blocks)")
+      "how a GPU launches steps: graph, persistent (many in one kernel) or cluster (that kernel "
+      "on one cluster of blocks)")
       ->check(one_of(tiers));
   add("--data-memory", c.data_memory,
       "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
