@@ -169,7 +169,11 @@ void Skeletons::importance_bound(const ImportanceBound& op) const {
     if (!op.weights.present()) return;
     const Real share = Real(op.weight(b) / total);
     for (int r = first; r < end; ++r) {
-      const Real weight = op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
+      // Beside the largest, which is 1, less than this moves no bit of any sum; but its products
+      // with scores are subnormal, and some processors take a hundred times as long for those.
+      constexpr Real negligible = Real(1e-20);
+      const Real beside = elbo::exp(op.log_weight(r) - most);
+      const Real weight = op.weights(r, 0) = beside < negligible ? Real(0) : share * beside;
       for (int c = 0; c < op.score.columns; ++c) op.score(r, c) *= weight;
       for (int c = 0; c < op.side_score.columns; ++c) op.side_score(r, c) *= weight;
     }
