@@ -181,14 +181,15 @@ Formulas of(const NormaliseColumns& op) {
   const Formula B = rows(op.y, "B"), C = columns(op.y, "C");
   const auto [flops, factors] = narrow(op.product);
   return {"NormaliseColumns", flops,
-          number * (2 * (B * C) + Formula(op.training ? 8 : 6) * C + factors)};
+          number * (2 * (B * C) + Formula(op.training ? 8 : 6) * C + factors +
+                    where(op.parts.present(), rows(op.parts, "parts") * C))};
 }
 Formulas of(const NormaliseColumnsGradient& op) {
   const Formula B = rows(op.dx, "B"), C = columns(op.dx, "C");
   const auto [flops, factors] = narrow(op.product);
   return {"NormaliseColumnsGradient", flops,
           number * (3 * (B * C) + 4 * C + where(op.dgamma.present(), C) +
-                    where(op.dbeta.present(), C) + factors)};
+                    where(op.dbeta.present(), C) + where(op.sums.present(), 2 * C) + factors)};
 }
 Formulas of(const NormaliseRows& op) {
   const Formula B = rows(op.y, "B"), C = columns(op.y, "C");

@@ -14,7 +14,7 @@ namespace {
 constexpr int tile_rows = registers == 32 ? 8 : 4, tile_vectors = panel_columns / lanes;
 constexpr int most_depth = 192;    // of a copied panel: it stays in the first cache
 constexpr int listed_depth = 768;  // where a is listed: in the second
-constexpr int most_lines = 128;  // of a that are copied: they stay in the second
+constexpr int most_lines = 128;    // of a that are copied: they stay in the second
 
 /// A factor whose entry of a row (or column) i and depth k lies at data[i * line + k * step].
 struct Factor {
@@ -192,11 +192,12 @@ bool mostly_zero(int of, const Real* data, int rows, int columns, int stride) {
   return found <= most;
 }
 
+/// From row to row of sums that stand transposed: without the one more, 8 rows of 8 registers would
+/// be a page, and a row that is read would wait for those that are being written.
+constexpr int apart(int vectors) { return (vectors + 1) * lanes; }
+
 /// Adds aᵀ b of a [depth, m], m ≤ V * lanes, and b [depth, n], n ≤ panel_columns, of which few
 /// entries are not 0, to c, which stands transposed.  Each adds a row of a to one of c.
-/// Its rows are `apart` numbers apart: that many times 8 would be a page, and a row that is read
-/// then waits for those that are being written.
-constexpr int apart(int vectors) { return (vectors + 1) * lanes; }
 template <int V>
 void add_rows(int m, int n, int depth, const Real* a, int a_stride, const Real* b, int b_stride,
               Real* c, Ahead& ahead) {
@@ -244,7 +245,7 @@ void put_transposed(const Real* from, int width, int m, int n, Real* c, int c_st
 /// The product where a is transposed and few of b's entries are not 0.
 void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const Real* b,
                      int b_stride, Real* c, int c_stride, Ahead ahead) {
-  constexpr int most = 8;     // registers of a's rows
+  constexpr int most = 8;    // registers of a's rows
   constexpr int part = 256;  // rows of a, which stay in the second cache for all panels
   for (int row = 0; row < m; row += most * lanes) {
     const int rows = std::min(most * lanes, m - row), vectors = (rows + lanes - 1) / lanes;
@@ -264,8 +265,7 @@ void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const
         };
         choose(std::make_integer_sequence<int, most>{});
       }
-    put_transposed(sums, apart(vectors), rows, n, c + std::ptrdiff_t(row) * c_stride,
-                   c_stride);
+    put_transposed(sums, apart(vectors), rows, n, c + std::ptrdiff_t(row) * c_stride, c_stride);
   }
 }
 
@@ -305,8 +305,8 @@ void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, con
         const bool callers = last && ahead.rows > 0;
         if (!callers && high <= 0) following.rows = 0;
         const auto one = count > 2 * lanes ? panel<3> : count > lanes ? panel<2> : panel<1>;
-        one(lines, listing ? &listed : nullptr, right, rows, first, count, from, deep, c + std::ptrdiff_t(row) * c_stride,
-            c_stride, callers ? ahead : following);
+        one(lines, listing ? &listed : nullptr, right, rows, first, count, from, deep,
+            c + std::ptrdiff_t(row) * c_stride, c_stride, callers ? ahead : following);
       }
     }
   if (depth == 0)
