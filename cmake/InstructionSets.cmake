@@ -4,14 +4,14 @@ set(sets base)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND sets avx2 avx512)
 endif()
-set(ELBO_INSTRUCTION_SETS "${sets}" CACHE STRING "base (all that the architecture has), avx2, avx512")
+set(ELBO_INSTRUCTION_SETS "${sets}" CACHE STRING "base (all that the architecture has), avx2, avx512 (and amx with it)")
 
 set(elbo_avx2_options -march=x86-64-v3)
 set(elbo_avx512_options -march=x86-64-v4 -mprefer-vector-width=512)
 
 function(elbo_compile_cpu target)
   set(sources kernels/ops_cpu.cpp kernels/cpu/aggregate.cpp kernels/cpu/multiply.cpp
-              kernels/cpu/skeletons.cpp)
+              kernels/cpu/multiply_on_tiles.cpp kernels/cpu/skeletons.cpp)
   list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/)
   get_target_property(others ${target} SOURCES)
   list(REMOVE_ITEM others ${sources})

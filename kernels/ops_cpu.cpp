@@ -6,12 +6,20 @@
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
 
-InstructionSet here() {
-  const auto ops = []() -> std::unique_ptr<Ops> {
-    return std::make_unique<OpsOn<Skeletons>>(Skeletons{});
-  };
-  return {ELBO_ISA_NAME, ops, arithmetic};
+namespace {
+
+template <Multiply multiply, bool on_tiles>
+std::unique_ptr<Ops> ops() {
+  return std::make_unique<OpsOn<Skeletons>>(Skeletons{multiply, on_tiles});
 }
+
+}  // namespace
+
+InstructionSet here() { return {ELBO_ISA_NAME, ops<multiply, false>, arithmetic}; }
+
+#if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
+InstructionSet with_tiles() { return {"amx", ops<multiply_on_tiles, true>, arithmetic}; }
+#endif
 
 }  // namespace ELBO_ISA
 }  // namespace elbo::cpu

@@ -1,5 +1,8 @@
 #include "kernels/cpu/instruction_sets.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -21,12 +24,31 @@ InstructionSet here();
 #ifdef ELBO_AVX512
 namespace avx512 {
 InstructionSet here();
+InstructionSet with_tiles();
+}  // namespace avx512
+#endif
+
+namespace {
+
+#if defined(ELBO_AVX512) && !defined(ELBO_DOUBLE)
+#define ELBO_AMX
+/// Whether the processor multiplies tiles of bfloat16, and the system lets this process: Linux
+/// keeps their registers, 8 KiB a thread, for one that has asked.
+bool tiles_here() {
+  constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("amx-bf16") &&
+         syscall(SYS_arch_prctl, ask, tile_data) == 0;
 }
 #endif
+
+}  // namespace
 
 const std::vector<InstructionSet>& instruction_sets() {
   static const std::vector<InstructionSet> sets = [] {
     std::vector<InstructionSet> found;
+#ifdef ELBO_AMX
+    if (tiles_here()) found.push_back(avx512::with_tiles());
+#endif
 #ifdef ELBO_AVX512
     if (__builtin_cpu_supports("x86-64-v4")) found.push_back(avx512::here());
 #endif

@@ -7,8 +7,9 @@
 namespace elbo::cpu {
 
 /// The code of kernels/cpu, compiled for one instruction set, in an inline namespace of its name.
+/// amx is avx512's with products on the matrix units that some of its processors have.
 struct InstructionSet {
-  const char* name;  // avx512, avx2; base: what every processor of the architecture has
+  const char* name;  // amx, avx512, avx2; base: what every processor of the architecture has
   std::unique_ptr<Ops> (*ops)();
 
   /// Products in registers alone, as fast as the processor goes: returns their FLOP.

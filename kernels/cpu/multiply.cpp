@@ -109,7 +109,8 @@ constexpr Tile tile_of(int rows, std::integer_sequence<int, m...>) {
   return tiles[rows - 1];
 }
 
-/// What is not 0 in a part of the depth of some rows of a: of row r entries start[r] … start[r + 1].
+/// What is not 0 in a part of the depth of some rows of a: of row r entries start[r] … start[r +
+/// 1].
 struct Listed {
   const int* start;
   const int* depth;
@@ -153,26 +154,17 @@ template <int V>
 void panel(Lines a, const Listed* listed, const Factor& b, int m, int first, int n, int from,
            int depth, Real* c, int c_stride, Ahead& ahead) {
   alignas(64) static thread_local Real copied[listed_depth * V * lanes];
-  alignas(64) Real edge[tile_rows * V * lanes];
-  const bool whole = n == V * lanes, add = from > 0;
+  const bool add = from > 0;
   pack<V>(b, first, n, from, depth, copied);
   for (int r = 0; r < m; r += tile_rows, a.data += a.tile) {
     const int rows = std::min(tile_rows, m - r);
     Real* const out = c + std::ptrdiff_t(r) * c_stride + first;
-    Real* const to = whole ? out : edge;
-    const int stride = whole ? c_stride : V * lanes;
-    if (!whole && add)
-      for (int i = 0; i < rows; ++i)
-        std::copy_n(out + std::ptrdiff_t(i) * c_stride, n, edge + i * stride);
     if (listed)
       for (int i = 0; i < rows; ++i)
-        listed_row<V>(*listed, r + i, copied, add, to + std::ptrdiff_t(i) * stride, ahead);
+        listed_row<V>(*listed, r + i, copied, add, out + std::ptrdiff_t(i) * c_stride, ahead);
     else
-      tile_of<V>(rows, std::make_integer_sequence<int, tile_rows>{})(a, depth, copied, add, to,
-                                                                     stride, ahead);
-    if (!whole)
-      for (int i = 0; i < rows; ++i)
-        std::copy_n(edge + i * stride, n, out + std::ptrdiff_t(i) * c_stride);
+      tile_of<V>(rows, std::make_integer_sequence<int, tile_rows>{})(a, depth, copied, add, out,
+                                                                     c_stride, ahead);
   }
 }
 
@@ -200,12 +192,11 @@ constexpr int apart(int vectors) { return (vectors + 1) * lanes; }
 /// entries are not 0, to c, which stands transposed.  Each adds a row of a to one of c.
 template <int V>
 void add_rows(int m, int n, int depth, const Real* a, int a_stride, const Real* b, int b_stride,
-              Real* c, Ahead& ahead) {
+              Real* c) {
   constexpr int width = apart(V);
   int which[panel_columns + lanes];
   Real value[panel_columns + lanes];
   for (int k = 0; k < depth; ++k, a += a_stride, b += b_stride) {
-    ahead.fetch();
     for (int i = 0; i < n; i += 64 / int(sizeof(Real)))  // rows are further apart than is foreseen
       __builtin_prefetch(b + 16 * std::ptrdiff_t(b_stride) + i);
     const int count = not_zero(b, n, which, value);
@@ -230,8 +221,7 @@ void put_transposed(const Real* from, int width, int m, int n, Real* c, int c_st
       Vector square[lanes];
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i)
-        square[i] =
-            first + i < n ? load(from + std::ptrdiff_t(first + i) * width + row) : Vector{};
+        square[i] = first + i < n ? load(from + std::ptrdiff_t(first + i) * width + row) : Vector{};
       transpose(square);
       for (int r = 0; r < std::min(lanes, m - row); ++r) {
         alignas(64) Real numbers[lanes];
@@ -244,7 +234,7 @@ void put_transposed(const Real* from, int width, int m, int n, Real* c, int c_st
 
 /// The product where a is transposed and few of b's entries are not 0.
 void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const Real* b,
-                     int b_stride, Real* c, int c_stride, Ahead ahead) {
+                     int b_stride, Real* c, int c_stride) {
   constexpr int most = 8;    // registers of a's rows
   constexpr int part = 256;  // rows of a, which stay in the second cache for all panels
   for (int row = 0; row < m; row += most * lanes) {
@@ -258,7 +248,7 @@ void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const
           add_rows<V>(rows, std::min(panel_columns, n - first), std::min(part, depth - from),
                       a + std::ptrdiff_t(from) * a_stride + row, a_stride,
                       b + std::ptrdiff_t(from) * b_stride + first, b_stride,
-                      sums + std::ptrdiff_t(first) * apart(V), ahead);
+                      sums + std::ptrdiff_t(first) * apart(V));
         };
         const auto choose = [&]<int... v>(std::integer_sequence<int, v...>) {
           (void)((vectors == v + 1 && (with(std::integral_constant<int, v + 1>{}), true)) || ...);
@@ -272,41 +262,36 @@ void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const
 }  // namespace
 
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, Ahead ahead) {
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, bool) {
   static_assert(tile_vectors == 3);
   const Factor left{a, a_transposed ? 1 : a_stride, a_transposed ? a_stride : 1};
   const Factor right{b, b_transposed ? b_stride : 1, b_transposed ? 1 : b_stride};
   // About where going through what is not 0 alone becomes the faster one; the sums are the same.
   if (a_transposed && !b_transposed && mostly_zero(depth < 512 ? 8 : 4, b, depth, n, b_stride))
-    return multiply_listed(m, n, depth, a, a_stride, b, b_stride, c, c_stride, ahead);
+    return multiply_listed(m, n, depth, a, a_stride, b, b_stride, c, c_stride);
   const bool listing = !a_transposed && mostly_zero(4, a, m, depth, a_stride);
   const int most_rows = a_transposed ? most_lines : m;
   const int most_deep = listing ? listed_depth : most_depth;
   for (int row = 0; row < m; row += most_rows)
     for (int from = 0; from < depth; from += most_deep) {
       const int rows = std::min(most_rows, m - row), deep = std::min(most_deep, depth - from);
-      const bool last = row + rows == m && from + deep == depth;
       const Lines lines =
           a_transposed ? pack_lines(left, row, rows, from, deep)
                        : Lines{left.at(row, from), left.line, left.step, tile_rows * left.line};
       const Listed listed = listing ? list(left, row, rows, from, deep) : Listed{};
       for (int first = 0; first < n; first += panel_columns) {
         const int count = std::min(panel_columns, n - first);
-        // The panel after this one; with the last ones what the caller will need.
-        const bool beside = first + count < n;
-        const int next = beside ? first + count : 0, next_from = beside ? from : from + deep;
+        // The panel after this one.
+        const int next = first + count < n ? first + count : 0,
+                  next_from = next ? from : from + deep;
         const int wide = std::min(panel_columns, n - next);
         const int high = std::min(most_deep, depth - next_from);
-        Ahead following{.from = {right.at(next, next_from)},
-                        .matrices = 1,
-                        .columns = b_transposed ? high : wide,
-                        .rows = b_transposed ? wide : high,
-                        .stride = b_stride};
-        const bool callers = last && ahead.rows > 0;
-        if (!callers && high <= 0) following.rows = 0;
+        Ahead following{right.at(next, next_from), b_transposed ? high : wide,
+                        b_transposed ? wide : high, b_stride};
+        if (high <= 0) following.rows = 0;
         const auto one = count > 2 * lanes ? panel<3> : count > lanes ? panel<2> : panel<1>;
         one(lines, listing ? &listed : nullptr, right, rows, first, count, from, deep,
-            c + std::ptrdiff_t(row) * c_stride, c_stride, callers ? ahead : following);
+            c + std::ptrdiff_t(row) * c_stride, c_stride, following);
       }
     }
   if (depth == 0)

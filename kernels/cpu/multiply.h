@@ -9,24 +9,25 @@ inline namespace ELBO_ISA {
 /// The columns that a product works out at a time, in the registers of some rows.
 constexpr int panel_columns = 3 * lanes;
 
-/// What will be needed soon: some rows of memory, up to three of them alike, asked for line by line
-/// while a product keeps the processor busy.
+/// The rows or columns for which a product's result has room, that of n of them.
+constexpr int room(int n) { return (n + lanes - 1) / lanes * lanes; }
+
+/// What will be needed soon: some rows of memory, asked for line by line while a product keeps the
+/// processor busy.
 struct Ahead {
-  const Real* from[3] = {};
-  int matrices = 0, columns = 0, rows = 0, stride = 0, column = 0;
+  const Real* from;
+  int columns, rows, stride, column = 0;
 
   [[gnu::always_inline]] void fetch() {
-    if (rows == 0) return;
-    for (int i = 0; i < matrices; ++i) __builtin_prefetch(from[i] + column, 0, 2);
+    if (rows <= 0) return;
+    __builtin_prefetch(from + column, 0, 2);
     column += 64 / int(sizeof(Real));
-    if (column < columns) return;
-    column = 0, --rows;
-    if (rows > 0)
-      for (int i = 0; i < matrices; ++i) from[i] += stride;
+    if (column >= columns) column = 0, --rows, from += stride;
   }
 };
 
 /// c [m,n] = op(a) op(b) on the calling thread, op the transpose where asked; strides in numbers.
+/// c has room for room(m) rows of room(n) columns, and what is beyond m and n is not kept.
 ///
 /// 2 m n depth FLOP.  A panel of b, panel_columns wide, is copied so that it lies as it is read, and
 /// so is a where it is transposed; 8 rows of c (4, where registers are few) stay in registers while
@@ -35,9 +36,27 @@ struct Ahead {
 /// change a bit.
 /// Where few entries of a, or of b beside a transposed a, are not 0 (counts, ink), it goes through
 /// those alone, which changes no bit either: a term 0 · y of finite y changes no sum.
-/// Fetches the next panel of b while it works on one, and with the last ones `ahead`.
+/// Fetches the next panel of b while it works on one.
+/// `same_b` says that b is what it was in the call before on this thread: it need not be copied anew.
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, Ahead ahead = {});
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
+              bool same_b);
+using Multiply = decltype(multiply);
+
+/// The same with the matrix units of a processor that has AMX for bfloat16 (avx512 alone).
+///
+/// A float is the sum of three bfloat16 (8 bits of significand each, 24 in all), and a product of
+/// two that of nine products, of which the three smallest, together below 2⁻²³ of it, are left out.
+/// The six others are added up in float: sums of 16 products, which 6 ⌈depth / 32⌉ additions join.
+/// So an entry's error is below (19 + 6 ⌈depth / 32⌉) 2⁻²⁴ Σ |a b|, that of `multiply` below
+/// depth · 2⁻²⁴ Σ |a b|: from a depth of 25 on this one is the more exact.
+/// Numbers that round to infinity as bfloat16 (3.3962e38 and more) count as not finite, and
+/// products below the least normal float as 0.
+/// An entry's sum has one order here too, that of the depth by 32, whatever the shape.
+/// 12 m n depth FLOP in bfloat16, of which there are 16 for each of float's.
+void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
+                       int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
+                       bool same_b);
 
 /// Multiplies and adds in registers alone; returns the FLOP.
 double arithmetic(int rounds);

@@ -1,6 +1,8 @@
 #include "kernels/cpu/skeletons.h"
 
+#include <atomic>
 #include <cmath>
+#include <utility>
 
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
@@ -50,11 +52,24 @@ void column_sums(const Matrix& dy, int first, int m, Real* out) {
 }  // namespace
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
-  // Tiles of a gradient that stay in the second cache until they are drained.
-  // High ones copy less of x; there are more, for threads to share, where little has to be copied.
-  constexpr int most_rows = 128, tile_columns = 5 * panel_columns;
-  const auto rows_of = [](const WeightGradient& layer) {
-    return layer.dy.rows > 1024 ? most_rows : 3 * most_rows / 4;
+  // Tiles of a gradient that stay in the second cache until they are drained.  Of a large batch
+  // they are squares, for which the least of dy and x is copied; of a small one the update takes as
+  // long as the product, and they are of whole rows where those are not too long: what it reads and
+  // writes is then foreseen by the processor.
+  constexpr int most_rows = 256;
+  struct Size {
+    int rows, columns;
+  };
+  const auto size = [=, this](const WeightGradient& layer) -> Size {
+    constexpr int most_numbers = 100 << 10;
+    if (!layer.x.present()) return {most_rows, 1};
+    const auto share = [](int all, int most, int unit) {
+      return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
+    };
+    const bool large = layer.dy.rows > 1024;
+    const int columns = share(layer.x.columns, large ? 256 : 1024, on_tiles ? 32 : panel_columns);
+    const int rows = std::min(on_tiles ? most_rows : most_rows / 2, most_numbers / columns);
+    return {share(layer.dy.columns, rows, 16), columns};
   };
   struct Task {
     const WeightGradient* layer;
@@ -62,26 +77,25 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   };
   std::vector<Task> tasks;
   for (const WeightGradient& layer : op.layers)
-    for (int row = 0; row < layer.dy.columns; row += rows_of(layer))
-      for (int column = 0; column == 0 || column < layer.x.columns; column += tile_columns)
+    for (int row = 0; row < layer.dy.columns; row += size(layer).rows)
+      for (int column = 0; column == 0 || column < layer.x.columns; column += size(layer).columns)
         tasks.push_back({&layer, row, column});
+  static std::atomic<std::uint64_t> calls{0};
+  using Seen = std::pair<std::uint64_t, const Real*>;
+  const std::uint64_t call = ++calls;
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
+    static thread_local Seen before;
     const auto& [dy, x, weight, bias] = *tasks[i].layer;
     const int row = tasks[i].row, column = tasks[i].column;
-    const int m = std::min(rows_of(*tasks[i].layer), dy.columns - row);
+    const Size most = size(*tasks[i].layer);
+    const int m = std::min(most.rows, dy.columns - row);
     if (x.present()) {
-      const int n = std::min(tile_columns, x.columns - column);
-      Ahead ahead;
-      if (weight.updates) {
-        const Update& u = weight.update;
-        ahead.columns = n, ahead.rows = m, ahead.stride = u.w.stride;
-        for (const Matrix& part : {u.w, u.m, u.v})
-          if (part.present()) ahead.from[ahead.matrices++] = part.row(row) + column;
-      }
-      Real* const tile = scratch(most_rows * tile_columns);
+      const int n = std::min(most.columns, x.columns - column), stride = room(n);
+      const Seen here{call, x.data + column};
+      Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
-               tile, tile_columns, ahead);
-      drain(weight, row, column, m, n, tile, tile_columns);
+               tile, stride, std::exchange(before, here) == here);
+      drain(weight, row, column, m, n, tile, stride);
     }
     if (column > 0 || (!bias.gradient.present() && !bias.updates)) return;
     Real sums[most_rows];
@@ -169,11 +183,7 @@ void Skeletons::importance_bound(const ImportanceBound& op) const {
     if (!op.weights.present()) return;
     const Real share = Real(op.weight(b) / total);
     for (int r = first; r < end; ++r) {
-      // Beside the largest, which is 1, less than this moves no bit of any sum; but its products
-      // with scores are subnormal, and some processors take a hundred times as long for those.
-      constexpr Real negligible = Real(1e-20);
-      const Real beside = elbo::exp(op.log_weight(r) - most);
-      const Real weight = op.weights(r, 0) = beside < negligible ? Real(0) : share * beside;
+      const Real weight = op.weights(r, 0) = share * elbo::exp(op.log_weight(r) - most);
       for (int c = 0; c < op.score.columns; ++c) op.score(r, c) *= weight;
       for (int c = 0; c < op.side_score.columns; ++c) op.side_score(r, c) *= weight;
     }

@@ -151,6 +151,8 @@ struct ColumnTeam {
 /// threads, and every sum has a fixed order: results do not depend on who did what.
 struct Skeletons {
   static constexpr int map_rows_per_task = 8;
+  Multiply* multiply = cpu::multiply;
+  bool on_tiles = false;  // whether that is multiply_on_tiles
 
   template <class F>
   void with(const Activation& activation, F&& f) const {
@@ -261,23 +263,24 @@ struct Skeletons {
     });
   }
 
-  int column_tiles(const Product& op, int) const { return Tiles(op.columns(), 1, true).across; }
+  int column_tiles(const Product& op, int) const { return tiles(op.columns(), 1, true).across; }
 
   /// A tile of the product, and the body over its rows while it is in cache.
   template <class Body>
   void gemm(const Product& op, const Body& shared) const {
     static_assert(panel_columns % Body::width == 0);
     if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
-    const Tiles tiles(op.columns(), op.rows(), Body::sums);
+    const Tiles tiles = this->tiles(op.columns(), op.rows(), Body::sums);
     ThreadPool::shared().run(tiles.across * tiles.down, [&](int task) {
       const Body body = shared;
       const int across = task % tiles.across, column = across * tiles.columns;
       const int row = task / tiles.across * tiles.rows;
       const int m = std::min(tiles.rows, op.rows() - row);
-      const int n = std::min(tiles.columns, op.columns() - column), stride = padded(n);
-      Real* const tile = scratch(std::size_t(m) * stride);
+      const int n = std::min(tiles.columns, op.columns() - column), stride = room(n);
+      Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride,
-               op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile, stride);
+               op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile, stride,
+               false);
       for (int r = 0; r < m; ++r)
         finish_row(body, row + r, column / Body::width, n / Body::width,
                    tile + std::ptrdiff_t(r) * stride, across);
@@ -346,24 +349,35 @@ struct Skeletons {
     });
   }
 
-  /// How a product is cut into tasks: some panels wide, and as high as stays in the second cache,
+  /// How a product is cut into tasks: some columns wide, and as high as stays in the second cache,
   /// or less where there would be few.  Where there are many rows tiles are wider, so that a is
   /// read less often, unless each leaves sums: those do not depend on the rows.
   struct Tiles {
     int columns, across, rows, down;
-    Tiles(int all_columns, int all_rows, bool sums) {
-      constexpr int enough = 6, most_panels = 4, most_rows = 512, least_rows = 32;
-      const int panels = divide_up(all_columns, panel_columns);
-      const bool wide = !sums && all_rows >= enough * most_rows;
-      columns = wide ? divide_up(panels, divide_up(panels, most_panels))
-                     : std::min(most_panels, divide_up(panels, enough));
-      columns *= panel_columns;
-      across = divide_up(all_columns, columns);
-      const int parts = std::clamp(enough / across, 1, divide_up(all_rows, least_rows));
-      rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 8) * 8);
-      down = divide_up(all_rows, rows);
-    }
   };
+  Tiles tiles(int all_columns, int all_rows, bool sums) const {
+    constexpr int enough = 6, most_rows = 512, least_rows = 32;
+    const bool tall = !sums && all_rows >= enough * most_rows;
+    Tiles t;
+    if (on_tiles) {  // each splits its rows of a: wide ones, and as many as two threads can share
+      constexpr int unit = 16, most_units = 26;
+      const int units = divide_up(all_columns, unit);
+      t.across = divide_up(units, most_units);
+      if (t.across > 1 || (!tall && units >= 8)) t.across = divide_up(t.across, 2) * 2;
+      t.columns = divide_up(units, t.across) * unit;
+    } else {
+      constexpr int most_panels = 4;
+      const int panels = divide_up(all_columns, panel_columns);
+      t.columns = panel_columns * (tall ? divide_up(panels, divide_up(panels, most_panels))
+                                        : std::min(most_panels, divide_up(panels, enough)));
+    }
+    t.across = divide_up(all_columns, t.columns);
+    const int tasks = on_tiles ? 2 : enough;
+    const int parts = std::clamp(tasks / t.across, 1, divide_up(all_rows, least_rows));
+    t.rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 16) * 16);
+    t.down = divide_up(all_rows, t.rows);
+    return t;
+  }
 
   /// What a law of counts needs of the dispersions that no decoder gives, one of each column (or
   /// one of all): worked out once for all rows.
@@ -427,9 +441,8 @@ struct Skeletons {
   /// their terms; a missing one has none.
   template <class Body>
   static double observe_others(const ObserveRatesBody<Body>& rates, int r,
-                               const typename ObserveRatesBody<Body>::Logarithms& logs,
-                               int* others, int count, const Dispersions<Body>& dispersions,
-                               Real* room) {
+                               const typename ObserveRatesBody<Body>::Logarithms& logs, int* others,
+                               int count, const Dispersions<Body>& dispersions, Real* room) {
     using Law = typename Body::law_type;
     constexpr int K = Body::width, all = Law::parameters;
     const Body& body = rates.body;

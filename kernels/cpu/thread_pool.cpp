@@ -1,6 +1,9 @@
 #include "kernels/cpu/thread_pool.h"
 
 #include <sched.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 #include <cstdlib>
 
@@ -21,6 +24,37 @@ void pause() {
   asm volatile("yield");
 #endif
 }
+
+/// While it lives, this thread takes subnormal numbers for 0 and makes none.
+class NoSubnormals {
+ public:
+  NoSubnormals() : before_(get()) { set(before_ | flush); }
+  ~NoSubnormals() { set(before_); }
+  NoSubnormals(const NoSubnormals&) = delete;
+
+ private:
+#if defined(__SSE__)
+  using Register = unsigned;
+  static constexpr Register flush = 0x8040;  // FTZ, DAZ
+  static Register get() { return _mm_getcsr(); }
+  static void set(Register value) { _mm_setcsr(value); }
+#elif defined(__aarch64__)
+  using Register = std::uint64_t;
+  static constexpr Register flush = Register(1) << 24;  // FZ
+  static Register get() {
+    Register value;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+  }
+  static void set(Register value) { asm volatile("msr fpcr, %0" ::"r"(value)); }
+#else
+  using Register = int;
+  static constexpr Register flush = 0;
+  static Register get() { return 0; }
+  static void set(Register) {}
+#endif
+  Register before_;
+};
 
 int threads_to_use() {
   if (const char* wanted = std::getenv("ELBO_THREADS"))
@@ -69,6 +103,7 @@ bool ThreadPool::take_task() {
 }
 
 void ThreadPool::work() {
+  const NoSubnormals flushed;
   while (true) {
     const std::uint64_t seen = tickets_.load(std::memory_order_acquire);
     if (take_task()) continue;
@@ -82,6 +117,7 @@ void ThreadPool::work() {
 void ThreadPool::run(int count, const std::function<void(int)>& task) {
   if (count <= 0) return;
   const std::lock_guard one_caller(calls_);
+  const NoSubnormals flushed;
   task_ = &task, count_ = count, error_ = nullptr;
   finished_.store(0, std::memory_order_relaxed);
   tickets_.store(

@@ -11,6 +11,10 @@ namespace elbo::cpu {
 
 /// A few threads that share out numbered tasks; who runs which task never changes a result.
 ///
+/// In a task subnormal numbers (below 1.2e-38 in float) are 0.  Adam's m of a weight whose gradient
+/// stays 0 would come to them and stay there, as would products with tiny weights, and some
+/// processors take a hundred times as long for each.
+///
 /// A step is some tens of calls of a few microseconds, so the threads take tasks from one atomic
 /// number, and look for the next call for a while before they sleep.
 class ThreadPool {

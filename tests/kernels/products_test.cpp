@@ -92,6 +92,49 @@ TEST(Products, equal_the_sums_in_double_of_the_rounded_factors) {
     }
 }
 
+TEST(Products, on_tiles_of_bfloat16_stay_within_the_bound_that_their_header_states) {
+  bool seen = false;
+  for (const Named& device : make_backends(Precision::fp32)) {
+    if (device.name != "cpu, amx") continue;
+    seen = true;
+    for (const Shape& shape : {Shape{17, 50, 20}, {33, 37, 64}, {150, 70, 784}, {64, 600, 4000}})
+      for (const bool b_transposed : {false, true}) {
+        SCOPED_TRACE(testing::Message() << shape.depth << (b_transposed ? " x Wᵀ" : " dy W"));
+        const Values a = uniform(shape.rows, shape.depth, 21),
+                     b = uniform(shape.columns, shape.depth, 22);
+        Memory memory(*device.backend);
+        const Matrix out = memory.out(shape.rows, shape.columns);
+        memory.ops().run(Product{memory.put(a), memory.put(b_transposed ? b : transposed(b)),
+                                 b_transposed, Store{.out = out}});
+        const Values got = memory.get(out);
+        const Exact exact(a, b);
+        Worst worst;
+        for (std::size_t i = 0; i < got.v.size(); ++i)
+          worst.see(got.v[i], exact.sum[i],
+                    (19 + 6 * ((shape.depth + 31) / 32)) * tolerance::unit * exact.magnitude[i]);
+        EXPECT_LE(worst.value(), 1);
+      }
+  }
+  if (!seen) GTEST_SKIP() << "this processor has no such tiles";
+}
+
+TEST(Products, carry_what_is_not_finite_to_its_entries_alone) {
+  Values a = uniform(37, 70, 23), b = uniform(35, 70, 24);
+  for (Real& x : b.v) x = std::abs(x) + Real(0.5);
+  a(3, 69) = std::numeric_limits<Real>::quiet_NaN();
+  a(20, 5) = std::numeric_limits<Real>::infinity();
+  for (const Named& device : make_backends(Precision::fp32)) {
+    SCOPED_TRACE(device.name);
+    Memory memory(*device.backend);
+    const Matrix out = memory.out(37, 35);
+    memory.ops().run(Product{memory.put(a), memory.put(b), true, Store{.out = out}});
+    const Values got = memory.get(out);
+    for (int r = 0; r < 37; ++r)
+      for (int c = 0; c < 35; ++c)
+        EXPECT_EQ(std::isfinite(got(r, c)), r != 3 && r != 20) << r << ", " << c;
+  }
+}
+
 TEST(Products, add_to_what_is_there_when_asked) {
   const Values a = uniform(37, 33, 3), b = uniform(35, 33, 4), there = uniform(37, 35, 5);
   each_device([&](Precision precision, Backend& backend) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <stdexcept>
 
 namespace elbo::cpu {
@@ -22,6 +23,20 @@ TEST(ThreadPool, runs_every_task_once_in_many_short_calls) {
       for (int i = 0; i < int(runs.size()); ++i) ASSERT_EQ(runs[std::size_t(i)], i < count);
     }
   }
+}
+
+TEST(ThreadPool, takes_subnormal_numbers_for_0_in_tasks_and_only_there) {
+  volatile float least = std::numeric_limits<float>::min(), half = 0.5f;
+  const auto halves_to_0 = [&] { return least * half == 0; };
+  ThreadPool pool(2);
+  std::atomic<int> zero{0}, inside{0};
+  pool.run(2, [&](int) {
+    ++inside;
+    while (inside < 2) std::this_thread::yield();  // one in each thread
+    zero += halves_to_0();
+  });
+  EXPECT_EQ(zero, 2);
+  EXPECT_FALSE(halves_to_0());
 }
 
 TEST(ThreadPool, wakes_threads_that_sleep) {

@@ -1,0 +1,241 @@
+#include "kernels/cpu/multiply.h"
+
+#if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/scratch.h"
+
+namespace elbo::cpu {
+inline namespace ELBO_ISA {
+
+namespace {
+
+constexpr int side = 16;        // of a tile of c; lines of a factor in one of its tiles
+constexpr int tile_depth = 32;  // pairs of bfloat16 in a row of a tile
+constexpr int parts = 3;        // of a float: 3 · 8 bits of significand
+constexpr int row_bytes = 64, tile_bytes = side * row_bytes, block_bytes = parts * tile_bytes;
+static_assert(side == lanes);
+
+/// A factor whose entry of a line (a row of a, a column of b) and depth lies at
+/// data[line * lines + depth * depths]; one of the two strides is 1.
+struct Factor {
+  const Real* data;
+  std::ptrdiff_t lines, depths;
+};
+
+/// Two registers of floats as pairs of bfloat16, in three parts whose sum they are: each is the
+/// nearest to what those before it leave, and the last is all of that.
+[[gnu::always_inline]] inline void split(Vector low, Vector high, std::byte* out) {
+  const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(int(0xFFFF0000));
+#pragma GCC unroll 3
+  for (int part = 0; part < parts; ++part, out += tile_bytes) {
+    __m512i l = __m512i(low), h = __m512i(high);
+    if (part + 1 < parts) {
+      l = _mm512_and_si512(_mm512_add_epi32(l, half), upper);
+      h = _mm512_and_si512(_mm512_add_epi32(h, half), upper);
+      low -= Vector(l), high -= Vector(h);
+    }
+    _mm512_store_si512(out, _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(l, 16), h));
+  }
+}
+
+/// A block of a factor, as it lies in memory: 16 rows, of which some are there, of 16 numbers, of
+/// which those are there that `mask` names; and another one `beside` numbers further.
+struct Block {
+  const Real* data;
+  std::ptrdiff_t stride, beside;
+  int rows[2];
+  __mmask16 mask[2];
+
+  bool whole() const { return rows[1] == side && (mask[1] & 1u << (side - 1)); }
+  template <bool whole>
+  [[gnu::always_inline]] Vector row(int half, int r) const {
+    const Real* const from = data + half * beside + r * stride;
+    if constexpr (whole) return load(from);
+    else return Vector(_mm512_maskz_loadu_ps(r < rows[half] ? mask[half] : __mmask16(0), from));
+  }
+};
+
+/// The tiles of its parts: a row of a tile holds a row of the block and that beside it.
+template <bool whole>
+void split_rows(const Block& block, std::byte* out) {
+  for (int r = 0; r < side; ++r)
+    split(block.row<whole>(0, r), block.row<whole>(1, r), out + r * row_bytes);
+}
+
+/// The same of columns.
+template <bool whole>
+void split_columns(const Block& block, std::byte* out) {
+  alignas(64) Real squares[2][side][side];
+  for (int half = 0; half < 2; ++half) {
+    Vector rows[side];
+#pragma GCC unroll 16
+    for (int r = 0; r < side; ++r) rows[r] = block.row<whole>(half, r);
+    transpose(rows);
+#pragma GCC unroll 16
+    for (int r = 0; r < side; ++r) store(squares[half][r], rows[r]);
+  }
+  for (int r = 0; r < side; ++r)
+    split(load(squares[0][r]), load(squares[1][r]), out + r * row_bytes);
+}
+
+/// n lines of a factor as tiles [lines / 16][depth / 32][parts], 0 beyond n and depth.
+/// A row of a tile holds one line (tiles of a), or all lines at one depth (of b).  Goes along the
+/// rows of memory.
+template <bool row_is_line>
+void split_factor(const Factor& f, int n, int depth, std::byte* tiles) {
+  const auto some = [](int count) { return __mmask16((1u << std::clamp(count, 0, side)) - 1); };
+  const bool line_is_row = f.depths == 1;  // of memory
+  const std::ptrdiff_t stride = line_is_row ? f.lines : f.depths, beside = side * f.depths;
+  const int across = (depth + tile_depth - 1) / tile_depth, down = (n + side - 1) / side;
+  for (int t = 0; t < across * down; ++t) {
+    const int line = line_is_row ? t / across : t % down,
+              deep = line_is_row ? t % across : t / down;
+    const int i = line * side, k = deep * tile_depth;
+    const int lines = std::min(side, n - i), low = std::min(side, depth - k);
+    const int high = std::clamp(depth - k - side, 0, side);
+    const Real* const data = f.data + i * f.lines + k * f.depths;
+    const Block block = line_is_row
+                            ? Block{data, stride, beside, {lines, lines}, {some(low), some(high)}}
+                            : Block{data, stride, beside, {low, high}, {some(lines), some(lines)}};
+    if (!line_is_row)  // pieces too short to be foreseen
+      for (int r = 0; r < tile_depth; ++r) __builtin_prefetch(data + (tile_depth + r) * stride);
+    const bool whole = block.whole();
+    std::byte* const out = tiles + (line * across + deep) * std::ptrdiff_t(parts * tile_bytes);
+    if (row_is_line == line_is_row) (whole ? split_rows<true> : split_rows<false>)(block, out);
+    else (whole ? split_columns<true> : split_columns<false>)(block, out);
+  }
+}
+
+struct alignas(64) Shapes {
+  std::uint8_t palette = 1, start = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+  constexpr Shapes() {
+    for (int i = 0; i < 8; ++i) row_bytes[i] = cpu::row_bytes, rows[i] = side;
+  }
+};
+constexpr Shapes shapes;
+
+// The compiler knows nothing of tiles, nor these of what it knows: they read and write memory.
+template <int tile>
+[[gnu::always_inline]] inline void load_tile(const void* from, std::ptrdiff_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(tile) : "memory");
+}
+template <int tile>
+[[gnu::always_inline]] inline void store_tile(void* to, std::ptrdiff_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(tile) : "memory");
+}
+template <int tile>
+[[gnu::always_inline]] inline void zero_tile() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(tile));
+}
+/// c += a b, in float: two sums of 16 products each, one of the pairs' first, one of their second,
+/// are added to each other and then to an entry of c.
+template <int c, int a, int b>
+[[gnu::always_inline]] inline void add_product() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+}
+
+/// R x V tiles of c from their factors' tiles of `depth` / 32 blocks; a line's next 16 lie `a_next`
+/// and `b_next` bytes on.  Of the nine products of parts the three smallest are left out.
+template <int R, int V>
+void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::ptrdiff_t b_next,
+           int blocks, bool add, Real* c, std::ptrdiff_t c_stride, Ahead& soon) {
+  Ahead ahead = soon;
+  const std::ptrdiff_t stride = c_stride * std::ptrdiff_t(sizeof(Real));
+  Real* const below = c + side * c_stride;
+  if (add) {
+    load_tile<0>(c, stride);
+    if (V > 1) load_tile<1>(c + side, stride);
+    if (R > 1) load_tile<2>(below, stride);
+    if (R > 1 && V > 1) load_tile<3>(below + side, stride);
+  } else zero_tile<0>(), zero_tile<1>(), zero_tile<2>(), zero_tile<3>();
+  const auto lines = [&](int part) {
+    load_tile<4>(a + part * tile_bytes, row_bytes);
+    if (R > 1) load_tile<5>(a + a_next + part * tile_bytes, row_bytes);
+  };
+  const auto columns = [&](int part) {
+    load_tile<6>(b + part * tile_bytes, row_bytes);
+    if (V > 1) load_tile<7>(b + b_next + part * tile_bytes, row_bytes);
+  };
+  const auto multiply = [&] {
+    add_product<0, 4, 6>();
+    if (V > 1) add_product<1, 4, 7>();
+    if (R > 1) add_product<2, 5, 6>();
+    if (R > 1 && V > 1) add_product<3, 5, 7>();
+    for (int i = 0; i < 3; ++i) ahead.fetch();
+  };
+  for (int k = 0; k < blocks; ++k, a += parts * tile_bytes, b += parts * tile_bytes) {
+    lines(2), columns(0), multiply();
+    lines(1), multiply();
+    columns(1), multiply();
+    lines(0), multiply();
+    columns(2), multiply();
+    columns(0), multiply();
+  }
+  store_tile<0>(c, stride);
+  if (V > 1) store_tile<1>(c + side, stride);
+  if (R > 1) store_tile<2>(below, stride);
+  if (R > 1 && V > 1) store_tile<3>(below + side, stride);
+  soon = ahead;
+}
+
+}  // namespace
+
+void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
+                       int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
+                       bool same_b) {
+  const Factor left = a_transposed ? Factor{a, 1, a_stride} : Factor{a, a_stride, 1};
+  const Factor right = b_transposed ? Factor{b, b_stride, 1} : Factor{b, 1, b_stride};
+  // A part of the depth is split at a time, so that the tiles stay in the second cache: of b two
+  // columns of them, or all where that is the whole depth.
+  constexpr int wide = 2 * side, small_depth = 256, kept_bytes = 768 << 10;
+  const bool whole_b = !b_transposed && depth <= small_depth;
+  const int high = (m + side - 1) / side, together = whole_b ? n : std::min(n, wide);
+  const int broad = (together + side - 1) / side, all = (depth + tile_depth - 1) / tile_depth;
+  const int most =
+      whole_b ? all : std::min(all, std::clamp(kept_bytes / ((high + broad) * block_bytes), 4, 26));
+  std::byte* const lines =
+      scratch<Purpose::lines, std::byte>(std::size_t(high) * most * block_bytes);
+  std::byte* const columns =
+      scratch<Purpose::columns, std::byte>(std::size_t(broad) * most * block_bytes);
+  asm volatile("ldtilecfg %0" ::"m"(shapes));
+  for (int from = 0; from < depth; from += most * tile_depth) {
+    const int deep = std::min(most * tile_depth, depth - from);
+    const int blocks = (deep + tile_depth - 1) / tile_depth;
+    const std::ptrdiff_t next = std::ptrdiff_t(blocks) * block_bytes;
+    const auto at = [&](const Factor& f, int first) -> Factor {
+      return {f.data + first * f.lines + from * f.depths, f.lines, f.depths};
+    };
+    split_factor<true>(at(left, 0), m, deep, lines);
+    if (whole_b && !same_b) split_factor<false>(at(right, 0), n, deep, columns);
+    for (int first = 0; first < n; first += wide) {
+      const int count = std::min(wide, n - first), beside = std::min(wide, n - first - wide);
+      if (!whole_b) split_factor<false>(at(right, first), count, deep, columns);
+      Ahead soon{at(right, first + wide).data, b_transposed ? deep : beside,
+                 b_transposed ? beside : deep, b_stride};
+      if (whole_b || beside <= 0) soon.rows = 0;
+      const auto work = [&](auto tiles_one, auto tiles_two) {
+        Real* out = c + first;
+        const std::byte *in = lines, *with = columns + (whole_b ? first / side * next : 0);
+        int row = 0;
+        for (; row + 2 <= high;
+             row += 2, in += 2 * next, out += 2 * side * std::ptrdiff_t(c_stride))
+          tiles_two(in, next, with, next, blocks, from > 0, out, c_stride, soon);
+        if (row < high) tiles_one(in, next, with, next, blocks, from > 0, out, c_stride, soon);
+      };
+      if (count > side) work(tiles<1, 2>, tiles<2, 2>);
+      else work(tiles<1, 1>, tiles<2, 1>);
+    }
+  }
+  asm volatile("tilerelease");
+  if (depth == 0)
+    for (int r = 0; r < m; ++r) std::fill_n(c + std::ptrdiff_t(r) * c_stride, n, Real(0));
+}
+
+}  // namespace ELBO_ISA
+}  // namespace elbo::cpu
+#endif
