@@ -50,6 +50,8 @@ inline Cost cost(Operation operation) {
   };
   if (const auto* gather = std::get_if<Gather>(&operation)) c.bytes += gathered(*gather);
   if (const auto* product = std::get_if<Product>(&operation)) count(*product);
+  if (const auto* decoder = std::get_if<DecodeRates>(&operation))
+    count(decoder->decode), count(decoder->back);
   if (const auto* chain = std::get_if<Chain>(&operation))
     for (const Product& link : chain->links) count(link);
   if (const auto* norm = std::get_if<NormaliseColumns>(&operation)) count_narrow(norm->product);

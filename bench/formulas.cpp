@@ -174,8 +174,14 @@ Formulas of(const ColumnMoments& op) {
   return {"ColumnMoments", 0, number * (B * C + rows(op.parts, "parts") * C)};
 }
 Formulas of(const CentreSlopes& op) {
-  const Formula B = rows(op.dx, "B"), C = columns(op.dx, "C");
-  return {"CentreSlopes", 0, number * (3 * (B * C) + 5 * C + rows(op.parts, "parts") * C)};
+  return {"CentreSlopes", 0,
+          number * (entries({{"B C", &op.x},
+                             {"C", &op.gamma},
+                             {"C", &op.mean},
+                             {"C", &op.inverse},
+                             {"parts C", &op.parts},
+                             {"2 C", &op.sums}}) +
+                    2 * entries({{"B C", &op.dx}}))};
 }
 Formulas of(const NormaliseColumns& op) {
   const Formula B = rows(op.y, "B"), C = columns(op.y, "C");
@@ -267,6 +273,16 @@ Formulas of(const ObserveRates& op) {
                             {"[B]", &e.terms},
                             {"[B K C]", &e.score},
                             {"[B C]", &e.side_score}})};
+}
+Formulas of(const DecodeRates& op) {
+  const Formulas decode = of(op.decode), rates = of(op.rates), back = of(op.back);
+  const Matrix& theta = op.rates.rates.theta;
+  const double stored = 2.0 * sizeof(Real) * theta.rows * theta.columns;
+  return {"decode, " + rates.name + ", back",
+          Formula("Σ of its products", decode.flops.value + back.flops.value),
+          Formula("Σ of its parts, theta not stored",
+                  decode.bytes.value + rates.bytes.value + back.bytes.value -
+                      stored * !theta.present())};
 }
 Formulas of(const Transform& op) {
   return {"Transform", 0, number * entries({{"B C", &op.in}, {"B C width", &op.out}})};

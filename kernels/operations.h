@@ -67,13 +67,31 @@ struct Chain {
   }
 };
 
+/// The numbers that a decoder gives (theta), counts under them, and what their score comes to
+/// before the decoder's last layer: the same rows go through all three while they are in cache.
+/// theta is rates.theta, and the result of `decode`, and has no memory: nobody else reads it.
+struct DecodeRates {
+  Product decode;
+  ObserveRates rates;
+  Product back;  // of rates.observe.score
+
+  int rows() const { return decode.rows(); }
+  void views(auto&& visit) {
+    const int theta = rates.rates.theta.tensor;
+    const auto others = [&](Matrix& m, Access access) {
+      if (m.tensor != theta) visit(m, access);
+    };
+    decode.views(others), rates.views(others), back.views(others);
+  }
+};
+
 /// Every operation.  A program is a list of these.
 using Operation =
     std::variant<Gather, Product, Apply, WeightGradients, ColumnSum, RowSum, Fill, Add, Multiply,
                  Pointwise, Drop, ColumnMoments, NormaliseColumns, NormaliseColumnsGradient,
                  CentreSlopes, NormaliseRows, NormaliseRowsGradient, SumSlopes, LogTotals, Corrupt,
                  Join, Columns, CountPresent, Experts, ExpertsGradient, Rates, RatesGradient,
-                 ObserveRates, Transform, Chain, Objective, HoldSpread, SampleMany,
+                 ObserveRates, DecodeRates, Transform, Chain, Objective, HoldSpread, SampleMany,
                  SampleManyGradient, ImportanceBound, UnitKl, FreeBits, AggregatePosterior,
                  UpdateAll, ClipScale, GroupSum, Advance>;
 

@@ -55,6 +55,7 @@ struct Ops {
   virtual void run(const Rates&) const = 0;
   virtual void run(const RatesGradient&) const = 0;
   virtual void run(const ObserveRates&) const = 0;
+  virtual void run(const DecodeRates&) const = 0;
   virtual void run(const Chain&) const = 0;
   virtual void run(const Transform&) const = 0;
   virtual void run(const Objective&) const = 0;
@@ -76,6 +77,11 @@ struct Ops {
 
   /// How many partial sums a row's terms come in when the epilogue of such a product emits them.
   virtual int term_columns(const Product&) const = 0;
+  /// How many rows' side scores ObserveRates may add up to one row, where nobody asks but for their
+  /// sum: rows r · n … r · n + n - 1 to row r.  1: it cannot.
+  virtual int summed_rows() const = 0;
+  /// Whether it runs DecodeRates, and from how many rows on that gains; 0: it does not.
+  virtual int decodes_rates() const = 0;
   /// Whether products that follow each other gain by being one operation (Chain).
   virtual bool chains() const = 0;
 };

@@ -1,4 +1,6 @@
 #pragma once
+#include <stdexcept>
+
 #include "kernels/ops.h"
 
 namespace elbo {
@@ -15,6 +17,8 @@ namespace elbo {
 ///     with(activation, f)                 f(one activation): opened, or any of them in one kernel
 ///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
 ///     observe_rates(body)                 body(r, team) for every row
+///     summed_rows()                       how many rows' side scores it may add up
+///     bands(op, theta, f)                 f(skeletons of some rows, where their theta is); optional
 ///     chains(), chain(products)           whether it runs them at once; does so, and whether it did
 ///     narrow()                            whether a column pass works out a product of little depth
 ///     weight_gradients, column_sum, objective, importance_bound, aggregate_posterior, update_all,
@@ -152,6 +156,25 @@ struct OpsOn final : Ops {
         },
         op.observe.law);
   }
+  void run(const DecodeRates& op) const override {
+    if constexpr (requires { Device::rows_of_band; })
+      on.bands(op, [&](const Device& band, const Matrix& theta) {
+        const OpsOn ops(band);
+        DecodeRates some = op;
+        std::visit(
+            [&](auto& e) {
+              if constexpr (requires { e.out; }) e.out = theta;
+            },
+            some.decode.epilogue);
+        some.rates.rates.theta = theta;
+        ops.run(some.decode), ops.run(some.rates), ops.run(some.back);
+      });
+    else throw std::logic_error("this device does not decode rates by bands");
+  }
+  int decodes_rates() const override {
+    if constexpr (requires { Device::rows_of_band; }) return 8 * Device::rows_of_band;
+    else return 0;
+  }
   void run(const Chain& op) const override {
     if (!on.chain(op))
       for (const Product& link : op.links) run(link);
@@ -185,6 +208,7 @@ struct OpsOn final : Ops {
   void run(const ClipScale& op) const override { on.clip_scale(op); }
   void run(const GroupSum& op) const override { op.by->run(op); }
   void run(const Advance& op) const override { on.advance(op); }
+  int summed_rows() const override { return on.summed_rows(); }
   bool chains() const override { return on.chains(); }
   int term_columns(const Product& op) const override {
     int tiles = 0;

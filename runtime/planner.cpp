@@ -66,6 +66,8 @@ class Planner {
     attach_gathers();
     attach_tail();
     drop_leavings();
+    sum_side_scores();
+    join_decoders();
   }
 
   /// Products that follow each other become chains.
@@ -587,6 +589,51 @@ class Planner {
         return std::any_of(reading.begin(), reading.end(), [&](int r) { return r > i; });
       });
       if (!needed) erase({i});
+    }
+  }
+
+  /// Side scores that are only summed over their rows are summed in part where they are made.
+  void sum_side_scores() {
+    const int together = program_.device().backend().ops().summed_rows();
+    if (together == 1) return;
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const auto* const rates = std::get_if<ObserveRates>(&list_[i]);
+      const int side = rates ? rates->observe.side_score.tensor : 0;
+      if (!side || kept(side) || only_writer(side) != i) continue;
+      const auto all = readers(side);
+      const bool summed = std::all_of(all.begin(), all.end(), [&](int r) {
+        if (std::holds_alternative<ColumnSum>(list_[r])) return true;
+        const auto* const group = std::get_if<WeightGradients>(&list_[r]);
+        return group && std::all_of(group->layers.begin(), group->layers.end(), [&](const auto& l) {
+                 return l.x.tensor != side && (l.dy.tensor != side || !l.x.tensor);
+               });
+      });
+      Matrix& m = program_.tensors.at(side)->matrix;
+      if (summed) m.rows = (m.rows + together - 1) / together;
+    }
+  }
+
+  /// A large batch's last layer, the law of its counts, and the product that takes their score back
+  /// go through its rows together.
+  void join_decoders() {
+    const int least = program_.device().backend().ops().decodes_rates();
+    for (int i = 0; least > 0 && i + 2 < int(list_.size()); ++i) {
+      const auto* const decode = std::get_if<Product>(&list_[i]);
+      const auto* const rates = std::get_if<ObserveRates>(&list_[i + 1]);
+      const auto* const back = std::get_if<Product>(&list_[i + 2]);
+      if (!decode || !rates || !back || decode->rows() < least || decode->gathers()) continue;
+      const auto* const layer = std::get_if<BiasActivate>(&decode->epilogue);
+      const auto* const store = std::get_if<Store>(&decode->epilogue);
+      const int theta = rates->rates.theta.tensor;
+      if (layer ? layer->out.tensor != theta || layer->pre.tensor
+                : !store || store->out.tensor != theta || store->accumulate)
+        continue;
+      if (kept(theta) || readers(theta) != std::vector{i + 1} || only_writer(theta) != i ||
+          !rates->observe.score.tensor || back->a.tensor != rates->observe.score.tensor ||
+          back->rows() != decode->rows())
+        continue;
+      list_[i] = DecodeRates{*decode, *rates, *back};
+      erase({i + 1, i + 2});
     }
   }
 

@@ -19,6 +19,10 @@ namespace elbo {
 /// 10. gathers     the first layer's product takes its batch from the data set
 /// 11. tail        the objective and the counters' advance ride in the last launch of a step
 /// 12. leavings    what nobody reads is not computed
+/// 13. side scores of which the sum alone is wanted are added up in part where they are made
+///                 (Ops::summed_rows)
+/// 14. decoders    of a large batch's counts the decoder's last layer, their law, and the product
+///                 that takes the score back share a pass over the rows (Ops::decodes_rates)
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if
 /// no operation in between touches what moves, and if nobody outside holds the tensor.

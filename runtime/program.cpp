@@ -214,6 +214,9 @@ struct Describe {
     out << "rates " << size(o.rates.theta) << (o.rates.softmax ? " by softmax, " : " by size, ");
     (*this)(o.observe);
   }
+  void operator()(const DecodeRates& o) const {
+    (*this)(o.decode), out << "; ", (*this)(o.rates), out << "; ", (*this)(o.back);
+  }
   void operator()(const Chain& o) const {
     out << "chain:";
     for (const Product& link : o.links) {

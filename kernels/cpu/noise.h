@@ -69,13 +69,18 @@ constexpr int normals_beyond = 4 * (PhiloxBlocks::count + 1);
   constexpr int pairs = 2 * PhiloxBlocks::count;
   for (int first = 0; first < n; first += 2 * pairs) {
     const PhiloxBlocks drawn = PhiloxBlocks::at(std::uint32_t((unit + first) / 4), row.noise);
+    Real factors[2][pairs];
     for (int i = 0; i < 2; ++i) {
       std::uint32_t words[pairs];
       const auto some = drawn.pairs(i);
       std::memcpy(words, &some, sizeof some);
-      for (int k = 0; k < pairs; ++k)
-        out[first + 2 * k + i] = words[k] >= row.dropped ? row.scale : Real(0);
+      for (int k = 0; k < pairs; ++k) factors[i][k] = words[k] >= row.dropped ? row.scale : Real(0);
     }
+    if constexpr (pairs == lanes)
+      interleave(load(factors[0]), load(factors[1]), out + first,
+                 std::make_integer_sequence<int, lanes>{});
+    else
+      for (int k = 0; k < 2 * pairs; ++k) out[first + k] = factors[k % 2][k / 2];
   }
 }
 

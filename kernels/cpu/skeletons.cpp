@@ -52,45 +52,46 @@ void column_sums(const Matrix& dy, int first, int m, Real* out) {
 }  // namespace
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
-  // Tiles of a gradient that stay in the second cache until they are drained.  Of a large batch
-  // they are squares, for which the least of dy and x is copied; of a small one the update takes as
-  // long as the product, and they are of whole rows where those are not too long: what it reads and
-  // writes is then foreseen by the processor.
-  constexpr int most_rows = 256;
-  struct Size {
-    int rows, columns;
-  };
-  const auto size = [=, this](const WeightGradient& layer) -> Size {
-    constexpr int most_numbers = 100 << 10;
-    if (!layer.x.present()) return {most_rows, 1};
-    const auto share = [](int all, int most, int unit) {
-      return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
-    };
-    const bool large = layer.dy.rows > 1024;
-    const int columns = share(layer.x.columns, large ? 256 : 1024, on_tiles ? 32 : panel_columns);
-    const int rows = std::min(on_tiles ? most_rows : most_rows / 2, most_numbers / columns);
-    return {share(layer.dy.columns, rows, 16), columns};
+  // Tiles of a gradient that stay in the second cache until they are drained.  Of a large batch they
+  // are squares, as large as leaves every thread some: the least of dy and x is copied for them.  Of
+  // a small one the update takes as long as the product, and they are of whole rows where those are
+  // not too long: what it reads and writes is then foreseen by the processor.
+  constexpr int most_rows = 512, most_numbers = 100 << 10;
+  const auto share = [](int all, int most, int unit) {
+    return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
   };
   struct Task {
     const WeightGradient* layer;
-    int row, column;
+    int row, column, rows, columns;
   };
   std::vector<Task> tasks;
-  for (const WeightGradient& layer : op.layers)
-    for (int row = 0; row < layer.dy.columns; row += size(layer).rows)
-      for (int column = 0; column == 0 || column < layer.x.columns; column += size(layer).columns)
-        tasks.push_back({&layer, row, column});
+  const auto cut = [&](int high, int wide) {
+    tasks.clear();
+    for (const WeightGradient& layer : op.layers) {
+      const bool large = layer.dy.rows > 1024, bias = !layer.x.present();
+      const int all_rows = layer.dy.columns, all_columns = bias ? 1 : layer.x.columns;
+      const int columns = share(all_columns, large ? wide : 1024, on_tiles ? 32 : panel_columns);
+      const int rows =
+          bias ? most_rows : share(all_rows, large ? high : std::min(high, most_numbers / columns), 16);
+      for (int row = 0; row < all_rows; row += rows)
+        for (int column = 0; column < all_columns; column += columns)
+          tasks.push_back({&layer, row, column, std::min(rows, all_rows - row),
+                           std::min(columns, all_columns - column)});
+    }
+  };
+  const std::size_t enough = 3 * std::size_t(ThreadPool::shared().threads());
+  if (on_tiles) cut(416, 416);
+  if (on_tiles && tasks.size() < enough) cut(256, 256);
+  if (!on_tiles || tasks.size() < enough) cut(128, 256);
   static std::atomic<std::uint64_t> calls{0};
   using Seen = std::pair<std::uint64_t, const Real*>;
   const std::uint64_t call = ++calls;
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     static thread_local Seen before;
-    const auto& [dy, x, weight, bias] = *tasks[i].layer;
-    const int row = tasks[i].row, column = tasks[i].column;
-    const Size most = size(*tasks[i].layer);
-    const int m = std::min(most.rows, dy.columns - row);
+    const auto [layer, row, column, m, n] = tasks[i];
+    const auto& [dy, x, weight, bias] = *layer;
     if (x.present()) {
-      const int n = std::min(most.columns, x.columns - column), stride = room(n);
+      const int stride = room(n);
       const Seen here{call, x.data + column};
       Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,

@@ -91,7 +91,7 @@ struct RowTeam {
 
 /// Adjacent columns of a matrix, walked row by row.
 struct ColumnTeam {
-  static constexpr int most = 16;  // floats of a cache line
+  static constexpr int most = 32;  // floats of two cache lines: what one drawing of noise gives
   int first, count;
 
   template <class Numbers>
@@ -151,8 +151,12 @@ struct ColumnTeam {
 /// threads, and every sum has a fixed order: results do not depend on who did what.
 struct Skeletons {
   static constexpr int map_rows_per_task = 8;
+  static constexpr int rows_of_band = 256;
   Multiply* multiply = cpu::multiply;
   bool on_tiles = false;  // whether that is multiply_on_tiles
+  // Of a band: the rows that it goes through, on one thread, and the dispersions of all.
+  int first = 0, end = 0;
+  const Real* dispersions = nullptr;
 
   template <class F>
   void with(const Activation& activation, F&& f) const {
@@ -270,12 +274,13 @@ struct Skeletons {
   void gemm(const Product& op, const Body& shared) const {
     static_assert(panel_columns % Body::width == 0);
     if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
-    const Tiles tiles = this->tiles(op.columns(), op.rows(), Body::sums);
-    ThreadPool::shared().run(tiles.across * tiles.down, [&](int task) {
+    const int last = end > 0 ? end : op.rows();
+    const Tiles tiles = this->tiles(op.columns(), last - first, Body::sums);
+    run(tiles.across * tiles.down, [&](int task) {
       const Body body = shared;
       const int across = task % tiles.across, column = across * tiles.columns;
-      const int row = task / tiles.across * tiles.rows;
-      const int m = std::min(tiles.rows, op.rows() - row);
+      const int row = first + task / tiles.across * tiles.rows;
+      const int m = std::min(tiles.rows, last - row);
       const int n = std::min(tiles.columns, op.columns() - column), stride = room(n);
       Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride,
@@ -292,10 +297,12 @@ struct Skeletons {
   template <class Body>
   void observe_rates(const ObserveRatesBody<Body>& shared) const {
     constexpr int K = Body::width;
-    const int n = shared.scalars();
-    const Dispersions<Body> dispersions(shared.op.observe.side);
-    each(shared.op.rates.theta.rows, 1, [&](int r) {
-      const ObserveRatesBody<Body> body = shared;
+    const int n = shared.scalars(), rows = shared.op.rates.theta.rows;
+    const Matrix& side = shared.op.observe.side;
+    const Real* const of_side = dispersions ? dispersions : work_out_dispersions(side);
+    const Matrix sums = shared.op.observe.side_score;
+    const bool summed = sums.present() && sums.rows < rows;
+    const auto of_row = [&](const ObserveRatesBody<Body>& body, int r) {
       const RowTeam team;
       Real* const rate = scratch(std::size_t(n) * (1 + sorting<K>) + lanes);
       Real* const numbers = rate + n;  // first of all the others' counts
@@ -313,12 +320,45 @@ struct Skeletons {
         finish_row(body.body, r, 0, n, numbers, 0);
       } else {
         const Real to_size = elbo::exp(logs.size + logs.largest - logs.sum);
-        double sum = observe_zeros(body, r, rate, to_size, dispersions);
-        sum += observe_others(body, r, logs, others, count, dispersions, numbers);
+        double sum = observe_zeros(body, r, rate, to_size, of_side);
+        sum += observe_others(body, r, logs, others, count, of_side, numbers);
         if (body.op.observe.terms.present()) body.op.observe.terms(r, 0) = Real(sum);
       }
       const Real to_one = elbo::exp(logs.largest - logs.sum);
       body.centre(r, team, [&](int c) { return rate[c] * to_one; });
+      if (!summed) return;
+      const Real* const own = body.op.observe.side_score.row(r);
+      Real* const out = sums.row(r / summed_rows());
+      if (r % summed_rows() == 0) std::copy_n(own, n, out);
+      else
+        for (int c = 0; c < n; ++c) out[c] += own[c];
+    };
+    const int last = end > 0 ? end : rows;
+    run(divide_up(last - first, summed_rows()), [&](int task) {
+      ObserveRatesBody<Body> body = shared;
+      if (summed) {  // each row's by themselves
+        Real* const own = scratch<Purpose::own>(std::size_t(n));
+        for (Observe* op : {&body.op.observe, &body.body.op}) op->side_score = {own, rows, n, 0};
+      }
+      const int low = first + task * summed_rows();
+      for (int r = low; r < std::min(last, low + summed_rows()); ++r) of_row(body, r);
+    });
+  }
+  static int summed_rows() { return 16; }
+
+  /// Some rows of theta at a time, in a thread's memory.
+  template <class F>
+  void bands(const DecodeRates& op, F&& f) const {
+    const Matrix& theta = op.rates.rates.theta;
+    const Real* const of_side = work_out_dispersions(op.rates.observe.side);
+    ThreadPool::shared().run(divide_up(op.rows(), rows_of_band), [&](int task) {
+      Skeletons band = *this;
+      band.first = task * rows_of_band, band.end = std::min(op.rows(), band.first + rows_of_band);
+      band.dispersions = of_side;
+      Matrix some = theta;
+      some.data = scratch<Purpose::theta>(std::size_t(rows_of_band) * theta.stride) -
+                  std::ptrdiff_t(band.first) * theta.stride;
+      f(band, some);
     });
   }
   static bool chains() { return false; }
@@ -341,6 +381,12 @@ struct Skeletons {
   }();
   static int divide_up(int a, int b) { return (a + b - 1) / b; }
 
+  /// Tasks of all threads, or of the one that works on a band.
+  template <class F>
+  void run(int tasks, F&& f) const {
+    if (end == 0) return ThreadPool::shared().run(tasks, f);
+    for (int i = 0; i < tasks; ++i) f(i);
+  }
   template <class F>
   static void each(int rows, int rows_per_task, F&& f) {
     ThreadPool::shared().run(divide_up(rows, rows_per_task), [&](int task) {
@@ -357,7 +403,7 @@ struct Skeletons {
   };
   Tiles tiles(int all_columns, int all_rows, bool sums) const {
     constexpr int enough = 6, most_rows = 512, least_rows = 32;
-    const bool tall = !sums && all_rows >= enough * most_rows;
+    const bool tall = !sums && (end > 0 || all_rows >= enough * most_rows);
     Tiles t;
     if (on_tiles) {  // each splits its rows of a: wide ones, and as many as two threads can share
       constexpr int unit = 16, most_units = 26;
@@ -372,7 +418,7 @@ struct Skeletons {
                                         : std::min(most_panels, divide_up(panels, enough)));
     }
     t.across = divide_up(all_columns, t.columns);
-    const int tasks = on_tiles ? 2 : enough;
+    const int tasks = end > 0 ? 1 : on_tiles ? 2 : enough;
     const int parts = std::clamp(tasks / t.across, 1, divide_up(all_rows, least_rows));
     t.rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 16) * 16);
     t.down = divide_up(all_rows, t.rows);
@@ -380,34 +426,28 @@ struct Skeletons {
   }
 
   /// What a law of counts needs of the dispersions that no decoder gives, one of each column (or
-  /// one of all): worked out once for all rows.
-  template <class Body>
-  struct Dispersions {
-    static constexpr bool present = Body::width < Body::law_type::parameters;
-    int count;
-    Real* numbers;  // [4][count]
-    explicit Dispersions(const Matrix& side) : count(side.columns), numbers(nullptr) {
-      if constexpr (present) {
-        constexpr int piece = 2048;
-        numbers = scratch<Purpose::side>(4 * std::size_t(count));
-        ThreadPool::shared().run(divide_up(count, piece), [&](int task) {
-          const Real* const t = side.row(0);
-          Real* const out = numbers;
-          const int end = std::min(count, (task + 1) * piece), n = count;
+  /// one of all), [4][columns] in the calling thread's memory: worked out once for all rows.
+  static const Real* work_out_dispersions(const Matrix& side) {
+    if (!side.present()) return nullptr;
+    constexpr int piece = 2048;
+    const int n = side.columns;
+    Real* const out = scratch<Purpose::side>(4 * std::size_t(n));
+    ThreadPool::shared().run(divide_up(n, piece), [&](int task) {
+      const Real* const t = side.row(0);
+      const int end = std::min(n, (task + 1) * piece);
 #pragma GCC ivdep
-          for (int c = task * piece; c < end; ++c) {
-            const auto d = NegativeBinomial::dispersion(t[c]);
-            out[c] = d.log, out[n + c] = d.theta, out[2 * n + c] = d.error, out[3 * n + c] = d.slope;
-          }
-        });
+      for (int c = task * piece; c < end; ++c) {
+        const auto d = NegativeBinomial::dispersion(t[c]);
+        out[c] = d.log, out[n + c] = d.theta, out[2 * n + c] = d.error, out[3 * n + c] = d.slope;
       }
-    }
-  };
+    });
+    return out;
+  }
 
   /// Scores of a row's units as if all counts were 0; the sum of the terms of those that are.
   template <class Body>
   static double observe_zeros(const ObserveRatesBody<Body>& rates, int r, const Real* rate,
-                              Real to_size, const Dispersions<Body>& dispersions) {
+                              Real to_size, const Real* dispersions) {
     using Law = typename Body::law_type;
     constexpr int K = Body::width, all = Law::parameters;
     const Body& body = rates.body;
@@ -415,7 +455,7 @@ struct Skeletons {
     const auto row = body.row(r);
     const Real* const x = op.x.row(row.datum);
     const Real* const theta = rates.op.rates.theta.row(r);
-    const Real* const side = dispersions.numbers + dispersions.count;
+    const Real* const side = dispersions + op.side.columns;
     return sum_of(rates.scalars(), [&](int c) __attribute__((always_inline)) {
       Vec<all> linear;
       linear[0] = rate[c] * to_size;
@@ -442,7 +482,7 @@ struct Skeletons {
   template <class Body>
   static double observe_others(const ObserveRatesBody<Body>& rates, int r,
                                const typename ObserveRatesBody<Body>::Logarithms& logs, int* others,
-                               int count, const Dispersions<Body>& dispersions, Real* room) {
+                               int count, const Real* dispersions, Real* room) {
     using Law = typename Body::law_type;
     constexpr int K = Body::width, all = Law::parameters;
     const Body& body = rates.body;
@@ -469,7 +509,7 @@ struct Skeletons {
       if constexpr (K < all)
         for (int k = 0; k < 4; ++k)
           t[k * count + n] =
-              dispersions.numbers[k * dispersions.count + (body.per_scalar() ? c : 0)];
+              dispersions[k * op.side.columns + (body.per_scalar() ? c : 0)];
       ++n;
     }
     const Real weight = row.weight;

@@ -98,6 +98,14 @@ template <int s = lanes / 2>
   if constexpr (s > 1) transpose<s / 2>(rows);
 }
 
+/// Those of a and b in turn, 2 * lanes of them.
+template <int... lane>
+[[gnu::always_inline]] inline void interleave(Vector a, Vector b, Real* to,
+                                              std::integer_sequence<int, lane...>) {
+  store(to, __builtin_shufflevector(a, b, (lane % 2 * lanes + lane / 2)...));
+  store(to + lanes, __builtin_shufflevector(a, b, (lane % 2 * lanes + (lanes + lane) / 2)...));
+}
+
 /// Which of n numbers are not 0, in their order, and what they are; returns how many.
 /// which, value: room for n + lanes.
 inline int not_zero(const Real* x, int n, int* which, Real* value) {

@@ -119,6 +119,7 @@ struct Skeletons {
   }
   static bool narrow() { return true; }
   static bool chains() { return true; }
+  static int summed_rows() { return 1; }
 
   /// Phases are not chained: the blocks that a chain leaves idle cost more than a meeting.
   bool chain(const Chain& op) const {

@@ -89,6 +89,7 @@ struct Outcome {
   std::vector<double> means;
   std::vector<std::vector<Real>> gradients;
   std::vector<std::string> names;
+  std::vector<Operation> operations;
 };
 Outcome outcome(const Device& device, const Kind& kind, Dataset data, Program::Plan plan) {
   ModelConfig config = kind.config;
@@ -108,7 +109,7 @@ Outcome outcome(const Device& device, const Kind& kind, Dataset data, Program::P
                                 .plan = plan};
   Trainer trainer(Trainer::terms_of(model, options), model.parameters(), batches, options);
   const Means means = trainer.epoch();
-  Outcome all{{means.log_likelihood, means.kl, means.bound.value_or(0)}, {}, {}};
+  Outcome all{{means.log_likelihood, means.kl, means.bound.value_or(0)}, {}, {}, trainer.program().operations};
   for (std::size_t i = 0; i < model.parameters().size(); ++i)
     if (model.parameters()[i].trained) {
       all.gradients.push_back(trainer.optimizer().first_moment(i).read());
@@ -191,6 +192,25 @@ TEST(Fusions, change_no_gradient_in_very_long_rows) {
         const Dataset data = counts(5, 4100);
         expect_alike(outcome(device, kind, data, Program::Plan::fused),
                      outcome(device, kind, data, Program::Plan::composed));
+      }
+}
+
+// Where the decoder's last layer, the law and the way back share a pass over some rows at a time.
+TEST(Fusions, change_no_gradient_of_counts_in_large_batches_on_the_cpu) {
+  const Device device = Device::cpu();
+  const int least = device.backend().ops().decodes_rates();
+  ASSERT_GT(least, 0);
+  for (const Kind& kind : kinds())
+    if (kind.config.rates != "plain" && kind.samples == 1)
+      for (const int batch : {least - 1, least + 5}) {
+        SCOPED_TRACE(testing::Message() << kind.name << " " << batch);
+        const Dataset data = counts(batch, 35);
+        const Outcome fused = outcome(device, kind, data, Program::Plan::fused);
+        expect_alike(fused, outcome(device, kind, data, Program::Plan::composed));
+        int together = 0;
+        for (const Operation& operation : fused.operations)
+          together += std::holds_alternative<DecodeRates>(operation);
+        EXPECT_EQ(together, batch >= least);
       }
 }
 
