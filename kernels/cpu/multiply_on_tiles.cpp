@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/cpu/scratch.h"
 
@@ -28,16 +29,16 @@ struct Factor {
 /// Two registers of floats as pairs of bfloat16, in three parts whose sum they are: each is the
 /// nearest to what those before it leave, and the last is all of that.
 [[gnu::always_inline]] inline void split(Vector low, Vector high, std::byte* out) {
-  const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(int(0xFFFF0000));
+  using Bits [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
+  constexpr std::uint32_t half = 0x8000, upper = 0xFFFF0000;
 #pragma GCC unroll 3
   for (int part = 0; part < parts; ++part, out += tile_bytes) {
-    __m512i l = __m512i(low), h = __m512i(high);
+    Bits l = Bits(low), h = Bits(high);
     if (part + 1 < parts) {
-      l = _mm512_and_si512(_mm512_add_epi32(l, half), upper);
-      h = _mm512_and_si512(_mm512_add_epi32(h, half), upper);
+      l = (l + half) & upper, h = (h + half) & upper;
       low -= Vector(l), high -= Vector(h);
     }
-    _mm512_store_si512(out, _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(l, 16), h));
+    _mm512_store_si512(out, _mm512_mask_blend_epi16(0xAAAAAAAA, __m512i(l >> 16), __m512i(h)));
   }
 }
 
@@ -139,48 +140,70 @@ template <int c, int a, int b>
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
 }
 
-/// R x V tiles of c from their factors' tiles of `depth` / 32 blocks; a line's next 16 lie `a_next`
-/// and `b_next` bytes on.  Of the nine products of parts the three smallest are left out.
+/// R x V tiles of c, four at the most, from their factors' tiles of `blocks`; a line's next 16 lie
+/// `a_next` and `b_next` bytes on.  Of the nine products of parts the three smallest are left out.
 template <int R, int V>
 void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::ptrdiff_t b_next,
            int blocks, bool add, Real* c, std::ptrdiff_t c_stride, Ahead& soon) {
+  static_assert(R * V <= 4 && V <= 2);
+  // Tiles 0 to 3 are c's, 6 and 7 b's, the others a's.
+  constexpr auto row = [](auto n) {
+    return std::integral_constant<int, 4 + (V == 1 ? n % 3 : n)>{};
+  };
+  constexpr auto column = [](auto n) { return std::integral_constant<int, 7 - n>{}; };
+  const auto each = []<int... n>(std::integer_sequence<int, n...>, auto&& f) {
+    (f(std::integral_constant<int, n>{}), ...);
+  };
+  constexpr std::make_integer_sequence<int, R> rows{};
+  constexpr std::make_integer_sequence<int, V> columns{};
   Ahead ahead = soon;
   const std::ptrdiff_t stride = c_stride * std::ptrdiff_t(sizeof(Real));
-  Real* const below = c + side * c_stride;
-  if (add) {
-    load_tile<0>(c, stride);
-    if (V > 1) load_tile<1>(c + side, stride);
-    if (R > 1) load_tile<2>(below, stride);
-    if (R > 1 && V > 1) load_tile<3>(below + side, stride);
-  } else zero_tile<0>(), zero_tile<1>(), zero_tile<2>(), zero_tile<3>();
-  const auto lines = [&](int part) {
-    load_tile<4>(a + part * tile_bytes, row_bytes);
-    if (R > 1) load_tile<5>(a + a_next + part * tile_bytes, row_bytes);
-  };
-  const auto columns = [&](int part) {
-    load_tile<6>(b + part * tile_bytes, row_bytes);
-    if (V > 1) load_tile<7>(b + b_next + part * tile_bytes, row_bytes);
-  };
-  const auto multiply = [&] {
-    add_product<0, 4, 6>();
-    if (V > 1) add_product<1, 4, 7>();
-    if (R > 1) add_product<2, 5, 6>();
-    if (R > 1 && V > 1) add_product<3, 5, 7>();
-    for (int i = 0; i < 3; ++i) ahead.fetch();
-  };
-  for (int k = 0; k < blocks; ++k, a += parts * tile_bytes, b += parts * tile_bytes) {
-    lines(2), columns(0), multiply();
-    lines(1), multiply();
-    columns(1), multiply();
-    lines(0), multiply();
-    columns(2), multiply();
-    columns(0), multiply();
+  const auto at = [&](int r, int v) { return c + side * (r * c_stride + v); };
+  each(rows, [&](auto r) {
+    each(columns, [&](auto v) {
+      if (add) load_tile<r * V + v>(at(r, v), stride);
+      else zero_tile<r * V + v>();
+    });
+  });
+  for (int k = 0; k < blocks; ++k, a += block_bytes, b += block_bytes) {
+    // Part i of a by part j of b, the smallest first; neighbours share a factor.
+    constexpr int of_a[] = {2, 1, 1, 0, 0, 0}, of_b[] = {0, 0, 1, 1, 2, 0};
+    each(std::make_integer_sequence<int, 6>{}, [&](auto i) {
+      constexpr int before = i > 0 ? i - 1 : 0;
+      constexpr bool new_a = i == 0 || of_a[i] != of_a[before] || R > 2;
+      constexpr bool new_b = i == 0 || of_b[i] != of_b[before];
+      if constexpr (new_b)
+        each(columns, [&](auto v) {
+          load_tile<column(v)>(b + v * b_next + of_b[i] * tile_bytes, row_bytes);
+        });
+      each(rows, [&](auto r) {
+        if constexpr (new_a) load_tile<row(r)>(a + r * a_next + of_a[i] * tile_bytes, row_bytes);
+        each(columns, [&](auto v) { add_product<r * V + v, row(r), column(v)>(); });
+      });
+      for (int i = 0; i < 3; ++i) ahead.fetch();
+    });
   }
-  store_tile<0>(c, stride);
-  if (V > 1) store_tile<1>(c + side, stride);
-  if (R > 1) store_tile<2>(below, stride);
-  if (R > 1 && V > 1) store_tile<3>(below + side, stride);
+  each(rows,
+       [&](auto r) { each(columns, [&](auto v) { store_tile<r * V + v>(at(r, v), stride); }); });
   soon = ahead;
+}
+
+/// Rows of tiles of c, `high` of them, V of a column: the result of some tiles of a by V of b.
+template <int V>
+void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::byte* b,
+               std::ptrdiff_t b_next, int blocks, bool add, Real* c, int c_stride, Ahead& soon) {
+  constexpr int most = 4 / V;
+  for (int row = 0; row < high;) {
+    const int left = high - row;
+    const auto some = [&]<int R>(std::integral_constant<int, R>) {
+      tiles<R, V>(a + row * a_next, a_next, b, b_next, blocks, add,
+                  c + std::ptrdiff_t(row) * side * c_stride, c_stride, soon);
+      row += R;
+    };
+    if (left >= most) some(std::integral_constant<int, most>{});
+    else if (left >= 2) some(std::integral_constant<int, 2>{});
+    else some(std::integral_constant<int, 1>{});
+  }
 }
 
 }  // namespace
@@ -218,17 +241,9 @@ void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int d
       Ahead soon{at(right, first + wide).data, b_transposed ? deep : beside,
                  b_transposed ? beside : deep, b_stride};
       if (whole_b || beside <= 0) soon.rows = 0;
-      const auto work = [&](auto tiles_one, auto tiles_two) {
-        Real* out = c + first;
-        const std::byte *in = lines, *with = columns + (whole_b ? first / side * next : 0);
-        int row = 0;
-        for (; row + 2 <= high;
-             row += 2, in += 2 * next, out += 2 * side * std::ptrdiff_t(c_stride))
-          tiles_two(in, next, with, next, blocks, from > 0, out, c_stride, soon);
-        if (row < high) tiles_one(in, next, with, next, blocks, from > 0, out, c_stride, soon);
-      };
-      if (count > side) work(tiles<1, 2>, tiles<2, 2>);
-      else work(tiles<1, 1>, tiles<2, 1>);
+      const std::byte* const with = columns + (whole_b ? first / side * next : 0);
+      const auto of_columns = count > side ? tile_rows<2> : tile_rows<1>;
+      of_columns(lines, high, next, with, next, blocks, from > 0, c + first, c_stride, soon);
     }
   }
   asm volatile("tilerelease");

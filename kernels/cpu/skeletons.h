@@ -420,7 +420,8 @@ struct Skeletons {
     t.across = divide_up(all_columns, t.columns);
     const int tasks = end > 0 ? 1 : on_tiles ? 2 : enough;
     const int parts = std::clamp(tasks / t.across, 1, divide_up(all_rows, least_rows));
-    t.rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), 16) * 16);
+    const int unit = on_tiles ? 1 : 8;
+    t.rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), unit) * unit);
     t.down = divide_up(all_rows, t.rows);
     return t;
   }
