@@ -1,7 +1,11 @@
 #include "kernels/cpu/instruction_sets.h"
 
+#if defined(ELBO_AVX512) && !defined(ELBO_DOUBLE)
+#define ELBO_AMX
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 #include <cstdlib>
 #include <stdexcept>
@@ -30,14 +34,15 @@ InstructionSet with_tiles();
 
 namespace {
 
-#if defined(ELBO_AVX512) && !defined(ELBO_DOUBLE)
-#define ELBO_AMX
+#ifdef ELBO_AMX
 /// Whether the processor multiplies tiles of bfloat16, and the system lets this process: Linux
 /// keeps their registers, 8 KiB a thread, for one that has asked.
 bool tiles_here() {
+  constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;
   constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("amx-bf16") &&
-         syscall(SYS_arch_prctl, ask, tile_data) == 0;
+  unsigned a, b, c, d;
+  return __builtin_cpu_supports("x86-64-v4") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+         (d & amx_bf16) && (d & amx_tile) && syscall(SYS_arch_prctl, ask, tile_data) == 0;
 }
 #endif
 
