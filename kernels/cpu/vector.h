@@ -117,7 +117,10 @@ inline int not_zero(const Real* x, int n, int* which, Real* value) {
     const __mmask16 some = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
     _mm512_storeu_si512(which + count, _mm512_maskz_compress_epi32(some, index));
     _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(some, numbers));
-    count += __builtin_popcount(some);
+    // By a register of its own: GCC 12 may spill the mask as 16 bits and count the ones in 32.
+    unsigned bits;
+    asm("kmovw %1, %0" : "=r"(bits) : "k"(some));
+    count += __builtin_popcount(bits);
   }
 #endif
   for (; i < n; ++i) which[count] = i, value[count] = x[i], count += !(x[i] == 0);
