@@ -622,12 +622,8 @@ class Planner {
       const auto* const rates = std::get_if<ObserveRates>(&list_[i + 1]);
       const auto* const back = std::get_if<Product>(&list_[i + 2]);
       if (!decode || !rates || !back || decode->rows() < least || decode->gathers()) continue;
-      const auto* const layer = std::get_if<BiasActivate>(&decode->epilogue);
-      const auto* const store = std::get_if<Store>(&decode->epilogue);
       const int theta = rates->rates.theta.tensor;
-      if (layer ? layer->out.tensor != theta || layer->pre.tensor
-                : !store || store->out.tensor != theta || store->accumulate)
-        continue;
+      if (left_by(*decode) != theta) continue;
       if (kept(theta) || readers(theta) != std::vector{i + 1} || only_writer(theta) != i ||
           !rates->observe.score.tensor || back->a.tensor != rates->observe.score.tensor ||
           back->rows() != decode->rows())

@@ -109,8 +109,8 @@ constexpr Tile tile_of(int rows, std::integer_sequence<int, m...>) {
   return tiles[rows - 1];
 }
 
-/// What is not 0 in a part of the depth of some rows of a: of row r entries start[r] … start[r +
-/// 1].
+/// What is not 0 in a part of the depth of some rows of a: of row r, entries from start[r] to before
+/// start[r + 1].
 struct Listed {
   const int* start;
   const int* depth;

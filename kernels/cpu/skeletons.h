@@ -154,7 +154,7 @@ struct Skeletons {
   static constexpr int rows_of_band = 256;
   Multiply* multiply = cpu::multiply;
   bool on_tiles = false;  // whether that is multiply_on_tiles
-  // Of a band: the rows that it goes through, on one thread, and the dispersions of all.
+  // Of a band: the rows that gemm and observe_rates go through, on one thread, and the dispersions.
   int first = 0, end = 0;
   const Real* dispersions = nullptr;
 
@@ -274,7 +274,7 @@ struct Skeletons {
   void gemm(const Product& op, const Body& shared) const {
     static_assert(panel_columns % Body::width == 0);
     if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
-    const int last = end > 0 ? end : op.rows();
+    const int last = last_of(op.rows());
     const Tiles tiles = this->tiles(op.columns(), last - first, Body::sums);
     run(tiles.across * tiles.down, [&](int task) {
       const Body body = shared;
@@ -333,7 +333,7 @@ struct Skeletons {
       else
         for (int c = 0; c < n; ++c) out[c] += own[c];
     };
-    const int last = end > 0 ? end : rows;
+    const int last = last_of(rows);
     run(divide_up(last - first, summed_rows()), [&](int task) {
       ObserveRatesBody<Body> body = shared;
       if (summed) {  // each row's by themselves
@@ -380,6 +380,8 @@ struct Skeletons {
     else return false;
   }();
   static int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+  int last_of(int rows) const { return end > 0 ? end : rows; }
 
   /// Tasks of all threads, or of the one that works on a band.
   template <class F>
