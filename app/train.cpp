@@ -148,6 +148,8 @@ class Training {
     require(!status, report.string(), ": cannot be removed: ", status.message());
     write_configs();
     metrics_.rewrite(state_.history);
+    // It may have ended between writing the state and keeping it.
+    if (to_keep() && command_.from_epoch == 0) keep();
   }
 
   /// Trains to the last epoch; false if a signal came before.
@@ -160,12 +162,11 @@ class Training {
           state_.history.push_back(line_);
           if (writes_) metrics_.append(line_);
         }
-        const bool kept = whole && command_.checkpoint_every > 0 &&
-                          trainer_->epochs_done() % unsigned(command_.checkpoint_every) == 0;
+        const bool kept = whole && to_keep();
         signal = interrupted();
         // Short epochs are not worth a checkpoint each: at most a tenth of the time goes there.
         if (over() || kept || signal || seconds_since(saved_at_) >= 9 * save_seconds_) save();
-        if (kept && writes_) folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep);
+        if (kept && writes_) keep();
       } catch (const ValidationNotFinite& error) {
         progress_.end();
         if (!slow_down(folder_.load_checkpoint(), error.what()))
@@ -397,6 +398,13 @@ class Training {
     event["datum"] = found.datum ? Json(*found.datum) : Json(nullptr);
     write_file(folder_.path(RunDirectory::event).string(), event.dump(2) + "\n");
   }
+
+  /// Whether --checkpoint-every keeps the state of now, which ends an epoch, beside the last one.
+  bool to_keep() const {
+    const unsigned every = unsigned(command_.checkpoint_every), done = trainer_->epochs_done();
+    return every > 0 && done > 0 && done % every == 0 && trainer_->position() == 0;
+  }
+  void keep() const { folder_.keep_checkpoint(int(trainer_->epochs_done()), command_.keep); }
 
   void note_place() {
     state_.epochs_done = trainer_->epochs_done(), state_.steps = trainer_->steps();

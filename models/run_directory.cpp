@@ -228,6 +228,7 @@ void RunDirectory::keep_checkpoint(int epoch, int most) const {
     fs::create_hard_link(from, temporary, unlinked);
     if (unlinked) fs::copy_file(from, temporary);
     fs::rename(temporary, to);
+    fs::remove(temporary);  // rename does nothing where both are links of one file
     const std::vector<int> kept = kept_epochs();
     for (int i = 0; i + most < int(kept.size()); ++i) fs::remove(folder_ / kept_name(kept[i]));
   } catch (const fs::filesystem_error& error) {

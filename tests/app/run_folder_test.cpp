@@ -293,6 +293,23 @@ TEST(RunFolder, keeps_the_last_of_its_checkpoints_and_goes_on_from_any_of_them) 
   EXPECT_TRUE(RunDirectory(folder / "r").kept_epochs().empty());
 }
 
+TEST(RunFolder, killed_before_a_state_was_kept_and_resumed_keeps_it) {
+  const TemporaryFolder folder;
+  const Words words = held_out_training("r", 6, {"--checkpoint-every", "2", "--keep", "2"});
+  ASSERT_EQ(run(folder, words).status, 0);
+  const RunDirectory left(folder / "r");  // as of a program that wrote the last state and no more
+  std::filesystem::remove(left.path(RunDirectory::report));
+  std::filesystem::rename(left.path("checkpoint/epoch-000006.safetensors"),
+                          left.path("checkpoint/epoch-000002.safetensors"));
+  ASSERT_EQ(left.kept_epochs(), (std::vector<int>{2, 4}));
+  ASSERT_EQ(run(folder, {"train", "--resume", "--out", "r"}).status, 0);
+  EXPECT_EQ(left.kept_epochs(), (std::vector<int>{4, 6}));
+  EXPECT_EQ(left.load_checkpoint(left.kept_checkpoint(6)).epochs_done, 6u);
+  left.keep_checkpoint(6, 2);  // once more changes nothing
+  for (const auto& file : std::filesystem::directory_iterator(folder / "r/checkpoint"))
+    EXPECT_EQ(file.path().extension(), ".safetensors") << file.path();
+}
+
 TEST(RunFolder, of_a_loss_that_is_not_finite_says_where_it_began_and_shows_it_again) {
   const TemporaryFolder folder;
   const Words words = short_training("r", {"--optimizer", "sgd", "--lr", "1e30", "--batch", "50"});
