@@ -44,6 +44,8 @@ struct Product {
   bool b_transposed = false;
   Epilogue epilogue;
   Gather gather{};
+  // Where not 0, each number of a is that times a whole number from 0 to 256, rounded.
+  Real unit = 0;
 
   bool gathers() const { return gather.source.data != nullptr; }
 

@@ -23,6 +23,7 @@ namespace elbo {
 ///                 (Ops::summed_rows)
 /// 14. decoders    of a large batch's counts the decoder's last layer, their law, and the product
 ///                 that takes the score back share a pass over the rows (Ops::decodes_rates)
+/// 15. units       products of a data set's bytes are told of what their numbers are multiples
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if
 /// no operation in between touches what moves, and if nobody outside holds the tensor.

@@ -262,7 +262,7 @@ void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const
 }  // namespace
 
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, bool) {
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&) {
   static_assert(tile_vectors == 3);
   const Factor left{a, a_transposed ? 1 : a_stride, a_transposed ? a_stride : 1};
   const Factor right{b, b_transposed ? b_stride : 1, b_transposed ? 1 : b_stride};

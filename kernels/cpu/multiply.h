@@ -26,6 +26,13 @@ struct Ahead {
   }
 };
 
+/// What is known of a product's factors.
+struct Known {
+  bool same_b = false;  // b is what it was in this thread's call before, and need not be copied
+  // Where not 0, each number of the factor is that times a whole number from 0 to 256, rounded.
+  Real unit_a = 0, unit_b = 0;
+};
+
 /// c [m,n] = op(a) op(b) on the calling thread, op the transpose where asked; strides in numbers.
 /// c has room for room(m) rows of room(n) columns, and what is beyond m and n is not kept.
 ///
@@ -37,10 +44,8 @@ struct Ahead {
 /// Where few entries of a, or of b beside a transposed a, are not 0 (counts, ink), it goes through
 /// those alone, which changes no bit either: a term 0 · y of finite y changes no sum.
 /// Fetches the next panel of b while it works on one.
-/// `same_b` says that b is what it was in the call before on this thread: it need not be copied anew.
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
-              bool same_b);
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&);
 using Multiply = decltype(multiply);
 
 /// The same with the matrix units of a processor that has AMX for bfloat16 (avx512 alone).
@@ -50,13 +55,15 @@ using Multiply = decltype(multiply);
 /// The six others are added up in float: sums of 16 products, which 6 ⌈depth / 32⌉ additions join.
 /// So an entry's error is below (19 + 6 ⌈depth / 32⌉) 2⁻²⁴ Σ |a b|, that of `multiply` below
 /// depth · 2⁻²⁴ Σ |a b|: from a depth of 25 on this one is the more exact.
+/// A factor of whole numbers up to 256 times a unit (bytes of images, bits) is one bfloat16 of each
+/// such number, with the unit in the other factor: three products, two more roundings an entry.
 /// Numbers that round to infinity as bfloat16 (3.3962e38 and more) count as not finite, and
 /// products below the least normal float as 0.
 /// An entry's sum has one order here too, that of the depth by 32, whatever the shape.
-/// 12 m n depth FLOP in bfloat16, of which there are 16 for each of float's.
+/// 12 m n depth FLOP in bfloat16, 6 of whole numbers; there are 16 such for each of float's.
 void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
                        int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
-                       bool same_b);
+                       const Known&);
 
 /// Multiplies and adds in registers alone; returns the FLOP.
 double arithmetic(int rounds);

@@ -15,21 +15,27 @@ namespace {
 
 constexpr int side = 16;        // of a tile of c; lines of a factor in one of its tiles
 constexpr int tile_depth = 32;  // pairs of bfloat16 in a row of a tile
-constexpr int parts = 3;        // of a float: 3 · 8 bits of significand
-constexpr int row_bytes = 64, tile_bytes = side * row_bytes, block_bytes = parts * tile_bytes;
+constexpr int all_parts = 3;    // of a float: 3 · 8 bits of significand
+constexpr int row_bytes = 64, tile_bytes = side * row_bytes;
 static_assert(side == lanes);
 
-/// A factor whose entry of a line (a row of a, a column of b) and depth lies at
+/// A factor whose entry of a line (a row of a, a column of b) and depth is `by` times what lies at
 /// data[line * lines + depth * depths]; one of the two strides is 1.
 struct Factor {
   const Real* data;
   std::ptrdiff_t lines, depths;
+  Real by;
 };
 
 /// Two registers of floats as pairs of bfloat16, in three parts whose sum they are: each is the
-/// nearest to what those before it leave, and the last is all of that.
+/// nearest to what those before it leave, and the last is all of that.  Or in one: they are then
+/// whole numbers of 8 bits, but for a rounding of what they come from.
+template <int parts>
 [[gnu::always_inline]] inline void split(Vector low, Vector high, std::byte* out) {
   using Bits [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
+  constexpr Real spacing_1 = 3 << 22;  // the numbers around it are whole
+  if constexpr (parts == 1)
+    low = (low + spacing_1) - spacing_1, high = (high + spacing_1) - spacing_1;
   constexpr std::uint32_t half = 0x8000, upper = 0xFFFF0000;
 #pragma GCC unroll 3
   for (int part = 0; part < parts; ++part, out += tile_bytes) {
@@ -49,25 +55,27 @@ struct Block {
   std::ptrdiff_t stride, beside;
   int rows[2];
   __mmask16 mask[2];
+  Vector by;
 
   bool whole() const { return rows[1] == side && (mask[1] & 1u << (side - 1)); }
   template <bool whole>
   [[gnu::always_inline]] Vector row(int half, int r) const {
     const Real* const from = data + half * beside + r * stride;
-    if constexpr (whole) return load(from);
-    else return Vector(_mm512_maskz_loadu_ps(r < rows[half] ? mask[half] : __mmask16(0), from));
+    if constexpr (whole) return load(from) * by;
+    const __mmask16 there = r < rows[half] ? mask[half] : __mmask16(0);
+    return Vector(_mm512_maskz_loadu_ps(there, from)) * by;
   }
 };
 
 /// The tiles of its parts: a row of a tile holds a row of the block and that beside it.
-template <bool whole>
+template <int parts, bool whole>
 void split_rows(const Block& block, std::byte* out) {
   for (int r = 0; r < side; ++r)
-    split(block.row<whole>(0, r), block.row<whole>(1, r), out + r * row_bytes);
+    split<parts>(block.row<whole>(0, r), block.row<whole>(1, r), out + r * row_bytes);
 }
 
 /// The same of columns.
-template <bool whole>
+template <int parts, bool whole>
 void split_columns(const Block& block, std::byte* out) {
   alignas(64) Real squares[2][side][side];
   for (int half = 0; half < 2; ++half) {
@@ -79,13 +87,13 @@ void split_columns(const Block& block, std::byte* out) {
     for (int r = 0; r < side; ++r) store(squares[half][r], rows[r]);
   }
   for (int r = 0; r < side; ++r)
-    split(load(squares[0][r]), load(squares[1][r]), out + r * row_bytes);
+    split<parts>(load(squares[0][r]), load(squares[1][r]), out + r * row_bytes);
 }
 
 /// n lines of a factor as tiles [lines / 16][depth / 32][parts], 0 beyond n and depth.
 /// A row of a tile holds one line (tiles of a), or all lines at one depth (of b).  Goes along the
 /// rows of memory.
-template <bool row_is_line>
+template <int parts, bool row_is_line>
 void split_factor(const Factor& f, int n, int depth, std::byte* tiles) {
   const auto some = [](int count) { return __mmask16((1u << std::clamp(count, 0, side)) - 1); };
   const bool line_is_row = f.depths == 1;  // of memory
@@ -98,15 +106,17 @@ void split_factor(const Factor& f, int n, int depth, std::byte* tiles) {
     const int lines = std::min(side, n - i), low = std::min(side, depth - k);
     const int high = std::clamp(depth - k - side, 0, side);
     const Real* const data = f.data + i * f.lines + k * f.depths;
-    const Block block = line_is_row
-                            ? Block{data, stride, beside, {lines, lines}, {some(low), some(high)}}
-                            : Block{data, stride, beside, {low, high}, {some(lines), some(lines)}};
+    const Vector by = Vector{} + f.by;
+    const Block block =
+        line_is_row ? Block{data, stride, beside, {lines, lines}, {some(low), some(high)}, by}
+                    : Block{data, stride, beside, {low, high}, {some(lines), some(lines)}, by};
     if (!line_is_row)  // pieces too short to be foreseen
       for (int r = 0; r < tile_depth; ++r) __builtin_prefetch(data + (tile_depth + r) * stride);
     const bool whole = block.whole();
     std::byte* const out = tiles + (line * across + deep) * std::ptrdiff_t(parts * tile_bytes);
-    if (row_is_line == line_is_row) (whole ? split_rows<true> : split_rows<false>)(block, out);
-    else (whole ? split_columns<true> : split_columns<false>)(block, out);
+    if (row_is_line == line_is_row)
+      (whole ? split_rows<parts, true> : split_rows<parts, false>)(block, out);
+    else (whole ? split_columns<parts, true> : split_columns<parts, false>)(block, out);
   }
 }
 
@@ -140,9 +150,22 @@ template <int c, int a, int b>
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
 }
 
+/// The products of parts: of_a of a by of_b of b, the smallest first; neighbours share a factor.
+constexpr int products = 6, of_a[] = {2, 1, 1, 0, 0, 0}, of_b[] = {0, 0, 1, 1, 2, 0};
+
+constexpr bool is_there(int product, int a_parts, int b_parts) {
+  return of_a[product] < a_parts && of_b[product] < b_parts;
+}
+/// Whether the factor's part is another than that of the product before.
+constexpr bool is_new(const int (&part)[products], int product, int a_parts, int b_parts) {
+  int before = product - 1;
+  while (before >= 0 && !is_there(before, a_parts, b_parts)) --before;
+  return before < 0 || part[before] != part[product];
+}
+
 /// R x V tiles of c, four at the most, from their factors' tiles of `blocks`; a line's next 16 lie
-/// `a_next` and `b_next` bytes on.  Of the nine products of parts the three smallest are left out.
-template <int R, int V>
+/// `a_next` and `b_next` bytes on.  Of nine products of parts the three smallest are left out.
+template <int R, int V, int a_parts, int b_parts>
 void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::ptrdiff_t b_next,
            int blocks, bool add, Real* c, std::ptrdiff_t c_stride, Ahead& soon) {
   static_assert(R * V <= 4 && V <= 2);
@@ -165,21 +188,19 @@ void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::p
       else zero_tile<r * V + v>();
     });
   });
-  for (int k = 0; k < blocks; ++k, a += block_bytes, b += block_bytes) {
-    // Part i of a by part j of b, the smallest first; neighbours share a factor.
-    constexpr int of_a[] = {2, 1, 1, 0, 0, 0}, of_b[] = {0, 0, 1, 1, 2, 0};
-    each(std::make_integer_sequence<int, 6>{}, [&](auto i) {
-      constexpr int before = i > 0 ? i - 1 : 0;
-      constexpr bool new_a = i == 0 || of_a[i] != of_a[before] || R > 2;
-      constexpr bool new_b = i == 0 || of_b[i] != of_b[before];
-      if constexpr (new_b)
-        each(columns, [&](auto v) {
-          load_tile<column(v)>(b + v * b_next + of_b[i] * tile_bytes, row_bytes);
+  for (int k = 0; k < blocks; ++k, a += a_parts * tile_bytes, b += b_parts * tile_bytes) {
+    each(std::make_integer_sequence<int, products>{}, [&](auto i) {
+      if constexpr (is_there(i, a_parts, b_parts)) {
+        constexpr bool new_a = R > 2 || is_new(of_a, i, a_parts, b_parts);
+        if constexpr (is_new(of_b, i, a_parts, b_parts))
+          each(columns, [&](auto v) {
+            load_tile<column(v)>(b + v * b_next + of_b[i] * tile_bytes, row_bytes);
+          });
+        each(rows, [&](auto r) {
+          if constexpr (new_a) load_tile<row(r)>(a + r * a_next + of_a[i] * tile_bytes, row_bytes);
+          each(columns, [&](auto v) { add_product<r * V + v, row(r), column(v)>(); });
         });
-      each(rows, [&](auto r) {
-        if constexpr (new_a) load_tile<row(r)>(a + r * a_next + of_a[i] * tile_bytes, row_bytes);
-        each(columns, [&](auto v) { add_product<r * V + v, row(r), column(v)>(); });
-      });
+      }
       for (int i = 0; i < 3; ++i) ahead.fetch();
     });
   }
@@ -189,15 +210,15 @@ void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::p
 }
 
 /// Rows of tiles of c, `high` of them, V of a column: the result of some tiles of a by V of b.
-template <int V>
+template <int V, int a_parts, int b_parts>
 void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::byte* b,
                std::ptrdiff_t b_next, int blocks, bool add, Real* c, int c_stride, Ahead& soon) {
   constexpr int most = 4 / V;
   for (int row = 0; row < high;) {
     const int left = high - row;
     const auto some = [&]<int R>(std::integral_constant<int, R>) {
-      tiles<R, V>(a + row * a_next, a_next, b, b_next, blocks, add,
-                  c + std::ptrdiff_t(row) * side * c_stride, c_stride, soon);
+      tiles<R, V, a_parts, b_parts>(a + row * a_next, a_next, b, b_next, blocks, add,
+                                    c + std::ptrdiff_t(row) * side * c_stride, c_stride, soon);
       row += R;
     };
     if (left >= most) some(std::integral_constant<int, most>{});
@@ -206,49 +227,68 @@ void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::b
   }
 }
 
-}  // namespace
-
-void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-                       int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
-                       bool same_b) {
-  const Factor left = a_transposed ? Factor{a, 1, a_stride} : Factor{a, a_stride, 1};
-  const Factor right = b_transposed ? Factor{b, b_stride, 1} : Factor{b, 1, b_stride};
+template <int a_parts, int b_parts>
+void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, int m, int n,
+                    int depth, Real* c, int c_stride, bool same_b) {
   // A part of the depth is split at a time, so that the tiles stay in the second cache: of b two
   // columns of them, or all where that is the whole depth.
+  constexpr int a_bytes = a_parts * tile_bytes, b_bytes = b_parts * tile_bytes;
   constexpr int wide = 2 * side, small_depth = 256, kept_bytes = 768 << 10;
   const bool whole_b = !b_transposed && depth <= small_depth;
   const int high = (m + side - 1) / side, together = whole_b ? n : std::min(n, wide);
   const int broad = (together + side - 1) / side, all = (depth + tile_depth - 1) / tile_depth;
   const int most =
-      whole_b ? all : std::min(all, std::clamp(kept_bytes / ((high + broad) * block_bytes), 4, 26));
-  std::byte* const lines =
-      scratch<Purpose::lines, std::byte>(std::size_t(high) * most * block_bytes);
+      whole_b ? all
+              : std::min(all, std::clamp(kept_bytes / (high * a_bytes + broad * b_bytes), 4, 26));
+  std::byte* const lines = scratch<Purpose::lines, std::byte>(std::size_t(high) * most * a_bytes);
   std::byte* const columns =
-      scratch<Purpose::columns, std::byte>(std::size_t(broad) * most * block_bytes);
+      scratch<Purpose::columns, std::byte>(std::size_t(broad) * most * b_bytes);
   asm volatile("ldtilecfg %0" ::"m"(shapes));
   for (int from = 0; from < depth; from += most * tile_depth) {
     const int deep = std::min(most * tile_depth, depth - from);
     const int blocks = (deep + tile_depth - 1) / tile_depth;
-    const std::ptrdiff_t next = std::ptrdiff_t(blocks) * block_bytes;
+    const std::ptrdiff_t a_next = std::ptrdiff_t(blocks) * a_bytes,
+                         b_next = std::ptrdiff_t(blocks) * b_bytes;
     const auto at = [&](const Factor& f, int first) -> Factor {
-      return {f.data + first * f.lines + from * f.depths, f.lines, f.depths};
+      return {f.data + first * f.lines + from * f.depths, f.lines, f.depths, f.by};
     };
-    split_factor<true>(at(left, 0), m, deep, lines);
-    if (whole_b && !same_b) split_factor<false>(at(right, 0), n, deep, columns);
+    split_factor<a_parts, true>(at(left, 0), m, deep, lines);
+    if (whole_b && !same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
     for (int first = 0; first < n; first += wide) {
       const int count = std::min(wide, n - first), beside = std::min(wide, n - first - wide);
-      if (!whole_b) split_factor<false>(at(right, first), count, deep, columns);
+      if (!whole_b) split_factor<b_parts, false>(at(right, first), count, deep, columns);
       Ahead soon{at(right, first + wide).data, b_transposed ? deep : beside,
-                 b_transposed ? beside : deep, b_stride};
+                 b_transposed ? beside : deep, int(b_transposed ? right.lines : right.depths)};
       if (whole_b || beside <= 0) soon.rows = 0;
-      const std::byte* const with = columns + (whole_b ? first / side * next : 0);
-      const auto of_columns = count > side ? tile_rows<2> : tile_rows<1>;
-      of_columns(lines, high, next, with, next, blocks, from > 0, c + first, c_stride, soon);
+      const std::byte* const with = columns + (whole_b ? first / side * b_next : 0);
+      const auto of_columns =
+          count > side ? tile_rows<2, a_parts, b_parts> : tile_rows<1, a_parts, b_parts>;
+      of_columns(lines, high, a_next, with, b_next, blocks, from > 0, c + first, c_stride, soon);
     }
   }
   asm volatile("tilerelease");
   if (depth == 0)
     for (int r = 0; r < m; ++r) std::fill_n(c + std::ptrdiff_t(r) * c_stride, n, Real(0));
+}
+
+}  // namespace
+
+void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
+                       int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
+                       const Known& known) {
+  Factor left{a, a_stride, 1, 1}, right{b, 1, b_stride, 1};
+  if (a_transposed) std::swap(left.lines, left.depths);
+  if (b_transposed) std::swap(right.lines, right.depths);
+  const auto parts = [&](auto kernel) {
+    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known.same_b);
+  };
+  if (known.unit_a != 0) {
+    left.by = 1 / known.unit_a, right.by = known.unit_a;
+    parts(multiply_parts<1, all_parts>);
+  } else if (known.unit_b != 0) {
+    left.by = known.unit_b, right.by = 1 / known.unit_b;
+    parts(multiply_parts<all_parts, 1>);
+  } else parts(multiply_parts<all_parts, all_parts>);
 }
 
 }  // namespace ELBO_ISA

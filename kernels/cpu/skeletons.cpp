@@ -89,13 +89,13 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     static thread_local Seen before;
     const auto [layer, row, column, m, n] = tasks[i];
-    const auto& [dy, x, weight, bias] = *layer;
+    const auto& [dy, x, weight, bias, unit] = *layer;
     if (x.present()) {
       const int stride = room(n);
       const Seen here{call, x.data + column};
       Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
-               tile, stride, std::exchange(before, here) == here);
+               tile, stride, {.same_b = std::exchange(before, here) == here, .unit_b = unit});
       drain(weight, row, column, m, n, tile, stride);
     }
     if (column > 0 || (!bias.gradient.present() && !bias.updates)) return;

@@ -78,6 +78,7 @@ struct Sink {
 struct WeightGradient {
   Matrix dy, x;
   Sink weight, bias;
+  Real unit = 0;  // of x, as Product's of a
   void views(auto&& visit) {
     visit(dy, Access::read), visit(x, Access::read);
     weight.views(visit), bias.views(visit);

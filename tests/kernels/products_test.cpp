@@ -118,6 +118,61 @@ TEST(Products, on_tiles_of_bfloat16_stay_within_the_bound_that_their_header_stat
   if (!seen) GTEST_SKIP() << "this processor has no such tiles";
 }
 
+TEST(Products, of_whole_numbers_on_tiles_take_one_part_of_them_within_the_stated_bound) {
+  constexpr Real unit = Real(1) / 255;
+  bool seen = false;
+  for (const Named& device : make_backends(Precision::fp32)) {
+    if (device.name != "cpu, amx") continue;
+    seen = true;
+    for (const Shape& shape : {Shape{17, 50, 20}, {33, 37, 64}, {150, 70, 784}, {64, 600, 4000}}) {
+      SCOPED_TRACE(shape.depth);
+      Values whole = uniform(shape.rows, shape.depth, 25), between = whole;
+      for (std::size_t i = 0; i < whole.v.size(); ++i) {
+        const Real k = i < 2 ? 256 * Real(i) : std::floor(128 + 128 * whole.v[i]);
+        whole.v[i] = unit * k, between.v[i] = unit * (k + Real(0.25));
+      }
+      const Values other = uniform(shape.columns, shape.depth, 26);
+      const Exact exact(whole, other);
+      const auto check = [&](const Values& got, bool turned) {
+        Worst worst;
+        for (int r = 0; r < shape.rows; ++r)
+          for (int c = 0; c < shape.columns; ++c) {
+            const std::size_t i = std::size_t(r) * shape.columns + c;
+            worst.see(turned ? got(c, r) : got(r, c), exact.sum[i],
+                      (21 + 6 * ((shape.depth + 31) / 32)) * tolerance::unit * exact.magnitude[i]);
+          }
+        EXPECT_LE(worst.value(), 1);
+      };
+      Memory memory(*device.backend);
+      const auto product = [&](const Values& a, bool b_transposed) {
+        const Matrix out = memory.out(shape.rows, shape.columns);
+        Product op{memory.put(a), memory.put(b_transposed ? other : transposed(other)),
+                   b_transposed, Store{.out = out}};
+        op.unit = unit;
+        memory.ops().run(op);
+        return memory.get(out);
+      };
+      const auto gradient = [&](const Values& x) {
+        const Matrix out = memory.out(shape.columns, shape.rows);
+        WeightGradient layer{
+            memory.put(transposed(other)), memory.put(transposed(x)), {.gradient = out}, {}};
+        layer.unit = unit;
+        memory.ops().run(WeightGradients{{layer}});
+        return memory.get(out);
+      };
+      for (const bool b_transposed : {false, true}) {
+        const Values got = product(whole, b_transposed);
+        check(got, false);
+        EXPECT_EQ(got.v, product(between, b_transposed).v) << "the nearest whole number counts";
+      }
+      const Values got = gradient(whole);
+      check(got, true);
+      EXPECT_EQ(got.v, gradient(between).v) << "the nearest whole number counts";
+    }
+  }
+  if (!seen) GTEST_SKIP() << "this processor has no such tiles";
+}
+
 TEST(Products, carry_what_is_not_finite_to_its_entries_alone) {
   Values a = uniform(37, 70, 23), b = uniform(35, 70, 24);
   for (Real& x : b.v) x = std::abs(x) + Real(0.5);

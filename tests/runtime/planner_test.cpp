@@ -1,6 +1,7 @@
 // What the planner makes of the steps that users train, and that it changes no result.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/trainer.h"
@@ -90,6 +91,24 @@ TEST(Planner, updates_every_dense_weight_in_the_launch_of_its_gradient) {
       }
     EXPECT_EQ(groups, 1) << name_of(config);
   }
+}
+
+TEST(Planner, tells_products_of_bytes_of_what_their_numbers_are_multiples) {
+  const Training training(Device::cpu(), {.observed = 13, .hidden = {11}, .latent = 3},
+                          Plan::fused);
+  std::vector<Real> of_products, of_gradients;
+  for (const Operation& operation : training.step.program().operations)
+    if (const auto* product = std::get_if<Product>(&operation))
+      of_products.push_back(product->unit);
+    else if (const auto* group = std::get_if<WeightGradients>(&operation))
+      for (const WeightGradient& layer : group->layers) of_gradients.push_back(layer.unit);
+  const auto told = [&](const std::vector<Real>& units) {
+    return std::ranges::count(units, Real(training.data.scale)) == 1 &&
+           std::ranges::count(units, Real(0)) == std::ssize(units) - 1;
+  };
+  EXPECT_EQ(training.data.type, Dataset::Type::u8);
+  EXPECT_TRUE(told(of_products) && of_products[0] != 0);
+  EXPECT_TRUE(told(of_gradients));
 }
 
 TEST(Planner, makes_eight_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
