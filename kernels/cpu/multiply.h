@@ -29,6 +29,9 @@ struct Ahead {
 /// What is known of a product's factors.
 struct Known {
   bool same_b = false;  // b is what it was in this thread's call before, and need not be copied
+  // Where not null, a_sums[i], of room(m), gets the sum of row i of a added, in the order of the
+  // depth: by multiply_on_tiles, of a transposed a.
+  Real* a_sums = nullptr;
   // Where not 0, each number of the factor is that times a whole number from 0 to 256, rounded.
   Real unit_a = 0, unit_b = 0;
 };

@@ -61,9 +61,8 @@ struct Block {
   template <bool whole>
   [[gnu::always_inline]] Vector row(int half, int r) const {
     const Real* const from = data + half * beside + r * stride;
-    if constexpr (whole) return load(from) * by;
-    const __mmask16 there = r < rows[half] ? mask[half] : __mmask16(0);
-    return Vector(_mm512_maskz_loadu_ps(there, from)) * by;
+    if constexpr (whole) return load(from);
+    else return Vector(_mm512_maskz_loadu_ps(r < rows[half] ? mask[half] : __mmask16(0), from));
   }
 };
 
@@ -71,30 +70,38 @@ struct Block {
 template <int parts, bool whole>
 void split_rows(const Block& block, std::byte* out) {
   for (int r = 0; r < side; ++r)
-    split<parts>(block.row<whole>(0, r), block.row<whole>(1, r), out + r * row_bytes);
+    split<parts>(block.row<whole>(0, r) * block.by, block.row<whole>(1, r) * block.by,
+                 out + r * row_bytes);
 }
 
-/// The same of columns.
+/// The same of columns; adds each one to its sum, where those are wanted.
 template <int parts, bool whole>
-void split_columns(const Block& block, std::byte* out) {
+void split_columns(const Block& block, std::byte* out, Real* sums) {
   alignas(64) Real squares[2][side][side];
   for (int half = 0; half < 2; ++half) {
     Vector rows[side];
 #pragma GCC unroll 16
     for (int r = 0; r < side; ++r) rows[r] = block.row<whole>(half, r);
+    if (sums) {
+      Vector sum = load(sums);
+#pragma GCC unroll 16
+      for (int r = 0; r < side; ++r) sum += rows[r];
+      store(sums, sum);
+    }
     transpose(rows);
 #pragma GCC unroll 16
     for (int r = 0; r < side; ++r) store(squares[half][r], rows[r]);
   }
   for (int r = 0; r < side; ++r)
-    split<parts>(load(squares[0][r]), load(squares[1][r]), out + r * row_bytes);
+    split<parts>(load(squares[0][r]) * block.by, load(squares[1][r]) * block.by,
+                 out + r * row_bytes);
 }
 
 /// n lines of a factor as tiles [lines / 16][depth / 32][parts], 0 beyond n and depth.
 /// A row of a tile holds one line (tiles of a), or all lines at one depth (of b).  Goes along the
-/// rows of memory.
+/// rows of memory; adds each line to its sum, where those are wanted and it is a column there.
 template <int parts, bool row_is_line>
-void split_factor(const Factor& f, int n, int depth, std::byte* tiles) {
+void split_factor(const Factor& f, int n, int depth, std::byte* tiles, Real* sums = nullptr) {
   const auto some = [](int count) { return __mmask16((1u << std::clamp(count, 0, side)) - 1); };
   const bool line_is_row = f.depths == 1;  // of memory
   const std::ptrdiff_t stride = line_is_row ? f.lines : f.depths, beside = side * f.depths;
@@ -116,7 +123,9 @@ void split_factor(const Factor& f, int n, int depth, std::byte* tiles) {
     std::byte* const out = tiles + (line * across + deep) * std::ptrdiff_t(parts * tile_bytes);
     if (row_is_line == line_is_row)
       (whole ? split_rows<parts, true> : split_rows<parts, false>)(block, out);
-    else (whole ? split_columns<parts, true> : split_columns<parts, false>)(block, out);
+    else
+      (whole ? split_columns<parts, true> : split_columns<parts, false>)(block, out,
+                                                                         sums ? sums + i : nullptr);
   }
 }
 
@@ -229,7 +238,7 @@ void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::b
 
 template <int a_parts, int b_parts>
 void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, int m, int n,
-                    int depth, Real* c, int c_stride, bool same_b) {
+                    int depth, Real* c, int c_stride, const Known& known) {
   // A part of the depth is split at a time, so that the tiles stay in the second cache: of b two
   // columns of them, or all where that is the whole depth.
   constexpr int a_bytes = a_parts * tile_bytes, b_bytes = b_parts * tile_bytes;
@@ -252,8 +261,8 @@ void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, 
     const auto at = [&](const Factor& f, int first) -> Factor {
       return {f.data + first * f.lines + from * f.depths, f.lines, f.depths, f.by};
     };
-    split_factor<a_parts, true>(at(left, 0), m, deep, lines);
-    if (whole_b && !same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
+    split_factor<a_parts, true>(at(left, 0), m, deep, lines, known.a_sums);
+    if (whole_b && !known.same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
     for (int first = 0; first < n; first += wide) {
       const int count = std::min(wide, n - first), beside = std::min(wide, n - first - wide);
       if (!whole_b) split_factor<b_parts, false>(at(right, first), count, deep, columns);
@@ -280,7 +289,7 @@ void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int d
   if (a_transposed) std::swap(left.lines, left.depths);
   if (b_transposed) std::swap(right.lines, right.depths);
   const auto parts = [&](auto kernel) {
-    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known.same_b);
+    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known);
   };
   if (known.unit_a != 0) {
     left.by = 1 / known.unit_a, right.by = known.unit_a;

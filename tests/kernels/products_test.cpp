@@ -153,11 +153,20 @@ TEST(Products, of_whole_numbers_on_tiles_take_one_part_of_them_within_the_stated
         return memory.get(out);
       };
       const auto gradient = [&](const Values& x) {
-        const Matrix out = memory.out(shape.columns, shape.rows);
-        WeightGradient layer{
-            memory.put(transposed(other)), memory.put(transposed(x)), {.gradient = out}, {}};
+        const Matrix out = memory.out(shape.columns, shape.rows),
+                     bias = memory.out(1, shape.columns);
+        WeightGradient layer{memory.put(transposed(other)),
+                             memory.put(transposed(x)),
+                             {.gradient = out},
+                             {.gradient = bias}};
         layer.unit = unit;
         memory.ops().run(WeightGradients{{layer}});
+        const Values sums = memory.get(bias);
+        for (int c = 0; c < shape.columns; ++c) {
+          Real sum = 0;
+          for (int k = 0; k < shape.depth; ++k) sum += other(c, k);
+          EXPECT_EQ(sums(0, c), sum) << "the other factor's sums, which know no unit";
+        }
         return memory.get(out);
       };
       for (const bool b_transposed : {false, true}) {
