@@ -8,6 +8,7 @@
 
 #include "app/chart_js.h"
 #include "app/commands.h"
+#include "app/latents.h"
 #include "app/report_page.h"
 #include "app/training_data.h"
 #include "data/atomic_file.h"
@@ -150,10 +151,9 @@ int run(const SweepCommand& c) {
     const Dataset taken = model.taken(data);
     Batches batches(device, taken, c.train.seed);
     const Means means = evaluate(model, batches, c.train.seed);
-    const std::vector<double> kl = kl_per_unit(encode(model, batches, c.train.seed));
+    const std::vector<LatentUnit> units = ranked_units(encode(model, batches, c.train.seed));
     points.push_back({number(beta), means.kl, -means.log_likelihood,
-                      int(std::count_if(kl.begin(), kl.end(), [](double k) { return k > 0.01; })),
-                      folder});
+                      int(std::ranges::count_if(units, &LatentUnit::active)), folder});
   }
   std::cout << fmt::format("\nof {} {}, nats per datum\n{:>10}{:>12}{:>14}{:>8}   {}\n", data.rows,
                            part, "beta", "rate R", "distortion D", "active",

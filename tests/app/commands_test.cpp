@@ -121,7 +121,9 @@ TEST(Sweep, trains_a_run_for_each_weight_and_draws_the_curve) {
   EXPECT_EQ(cheap.at("beta"), 0.25);
   EXPECT_GT(cheap.at("rate").get<double>(), dear.at("rate").get<double>());
   EXPECT_EQ(content_of(folder / "s/sweep.html").find("src="), std::string::npos);
-  EXPECT_EQ(run(folder, {"evaluate", "s/beta-4"}).status, 0);
+  const Outcome told = run(folder, {"evaluate", "s/beta-4", "--information", "--json"});
+  ASSERT_EQ(told.status, 0) << told.error;
+  EXPECT_EQ(dear.at("active_units"), Json::parse(told.out).at("information").at("active_units"));
   words.push_back("--resume");
   EXPECT_EQ(run(folder, words).status, 0);
   for (const Words& more : std::vector<Words>{{"--betas", "1"},
