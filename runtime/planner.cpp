@@ -64,12 +64,12 @@ class Planner {
     attach_updates();
     group_weight_gradients();
     attach_transforms();
+    note_units();
     attach_gathers();
     attach_tail();
     drop_leavings();
     sum_side_scores();
     join_decoders();
-    note_units();
   }
 
   /// Products that follow each other become chains.
@@ -542,6 +542,26 @@ class Planner {
     }
   }
 
+  /// Products of a data set's bytes are told of what their numbers are multiples.
+  void note_units() {
+    for (int i = 0; i < int(list_.size()); ++i) {
+      const Gather* const gather = std::get_if<Gather>(&list_[i]);
+      if (!gather || only_writer(gather->out.tensor) != i) continue;
+      const int out = gather->out.tensor;
+      const Source& source = gather->source;
+      if ((source.type != Source::Type::bits && source.type != Source::Type::u8) ||
+          !std::isnormal(1 / source.scale))
+        continue;
+      for (const int reader : readers(out))
+        if (auto* const product = std::get_if<Product>(&list_[reader])) {
+          if (product->a.tensor == out) product->unit = source.scale;
+        } else if (auto* const group = std::get_if<WeightGradients>(&list_[reader])) {
+          for (WeightGradient& layer : group->layers)
+            if (layer.x.tensor == out) layer.unit = source.scale;
+        }
+    }
+  }
+
   /// The first layer's product takes the batch from the data set itself.
   void attach_gathers() {
     for (int i = 0; i < int(list_.size()); ++i) {
@@ -633,31 +653,6 @@ class Planner {
       list_[i] = DecodeRates{*decode, *rates, *back};
       erase({i + 1, i + 2});
     }
-  }
-
-  /// Products of a data set's bytes are told of what their numbers are multiples.
-  void note_units() {
-    std::map<int, Real> units;
-    for (int i = 0; i < int(list_.size()); ++i) {
-      const auto* const product = std::get_if<Product>(&list_[i]);
-      const Gather* const gather =
-          product && product->gathers() ? &product->gather : std::get_if<Gather>(&list_[i]);
-      if (!gather) continue;
-      const int out = product ? product->a.tensor : gather->out.tensor;
-      const bool bytes =
-          gather->source.type == Source::Type::bits || gather->source.type == Source::Type::u8;
-      if (bytes && std::isnormal(1 / gather->source.scale) && only_writer(out) == i)
-        units[out] = gather->source.scale;
-    }
-    const auto unit_of = [&](const Matrix& m) {
-      const auto found = units.find(m.tensor);
-      return found == units.end() ? Real(0) : found->second;
-    };
-    for (Operation& operation : list_)
-      if (auto* const product = std::get_if<Product>(&operation))
-        product->unit = unit_of(product->a);
-      else if (auto* const group = std::get_if<WeightGradients>(&operation))
-        for (WeightGradient& layer : group->layers) layer.unit = unit_of(layer.x);
   }
 
   struct Pending {

@@ -16,14 +16,14 @@ namespace elbo {
 ///  8. updates     a weight's update follows its gradient's product, which is not stored; that of
 ///                 a parameter of one row follows the sum of its gradient's rows
 ///  9. groups      weight gradients that depend on nothing between them share a launch
-/// 10. gathers     the first layer's product takes its batch from the data set
-/// 11. tail        the objective and the counters' advance ride in the last launch of a step
-/// 12. leavings    what nobody reads is not computed
-/// 13. side scores of which the sum alone is wanted are added up in part where they are made
+/// 10. units       products of a data set's bytes are told of what their numbers are multiples
+/// 11. gathers     the first layer's product takes its batch from the data set
+/// 12. tail        the objective and the counters' advance ride in the last launch of a step
+/// 13. leavings    what nobody reads is not computed
+/// 14. side scores of which the sum alone is wanted are added up in part where they are made
 ///                 (Ops::summed_rows)
-/// 14. decoders    of a large batch's counts the decoder's last layer, their law, and the product
+/// 15. decoders    of a large batch's counts the decoder's last layer, their law, and the product
 ///                 that takes the score back share a pass over the rows (Ops::decodes_rates)
-/// 15. units       products of a data set's bytes are told of what their numbers are multiples
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if
 /// no operation in between touches what moves, and if nobody outside holds the tensor.

@@ -261,9 +261,16 @@ void multiply_listed(int m, int n, int depth, const Real* a, int a_stride, const
 
 }  // namespace
 
+void column_sums(const Real* in, int rows, int columns, int stride, Real* out) {
+  for (int r = 0; r < rows; ++r, in += stride)
+    for (int c = 0; c < columns; ++c) out[c] += in[c];
+}
+
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&) {
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&,
+              Real* a_sums) {
   static_assert(tile_vectors == 3);
+  if (a_sums) column_sums(a, depth, m, a_stride, a_sums);
   const Factor left{a, a_transposed ? 1 : a_stride, a_transposed ? a_stride : 1};
   const Factor right{b, b_transposed ? b_stride : 1, b_transposed ? 1 : b_stride};
   // About where going through what is not 0 alone becomes the faster one; the sums are the same.

@@ -29,12 +29,12 @@ struct Ahead {
 /// What is known of a product's factors.
 struct Known {
   bool same_b = false;  // b is what it was in this thread's call before, and need not be copied
-  // Where not null, a_sums[i], of room(m), gets the sum of row i of a added, in the order of the
-  // depth: by multiply_on_tiles, of a transposed a.
-  Real* a_sums = nullptr;
   // Where not 0, each number of the factor is that times a whole number from 0 to 256, rounded.
   Real unit_a = 0, unit_b = 0;
 };
+
+/// Adds the sum of each column of `in`, in the order of the rows, to out.
+void column_sums(const Real* in, int rows, int columns, int stride, Real* out);
 
 /// c [m,n] = op(a) op(b) on the calling thread, op the transpose where asked; strides in numbers.
 /// c has room for room(m) rows of room(n) columns, and what is beyond m and n is not kept.
@@ -47,8 +47,10 @@ struct Known {
 /// Where few entries of a, or of b beside a transposed a, are not 0 (counts, ink), it goes through
 /// those alone, which changes no bit either: a term 0 · y of finite y changes no sum.
 /// Fetches the next panel of b while it works on one.
+/// Where a_sums, of room(m), is not null, a is transposed, and its columns' sums are added to it.
 void multiply(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
-              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&);
+              int a_stride, const Real* b, int b_stride, Real* c, int c_stride, const Known&,
+              Real* a_sums);
 using Multiply = decltype(multiply);
 
 /// The same with the matrix units of a processor that has AMX for bfloat16 (avx512 alone).
@@ -66,7 +68,7 @@ using Multiply = decltype(multiply);
 /// 12 m n depth FLOP in bfloat16, 6 of whole numbers; there are 16 such for each of float's.
 void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
                        int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
-                       const Known&);
+                       const Known&, Real* a_sums);
 
 /// Multiplies and adds in registers alone; returns the FLOP.
 double arithmetic(int rounds);

@@ -106,6 +106,7 @@ void split_factor(const Factor& f, int n, int depth, std::byte* tiles, Real* sum
   const bool line_is_row = f.depths == 1;  // of memory
   const std::ptrdiff_t stride = line_is_row ? f.lines : f.depths, beside = side * f.depths;
   const int across = (depth + tile_depth - 1) / tile_depth, down = (n + side - 1) / side;
+  const Vector by = Vector{} + f.by;
   for (int t = 0; t < across * down; ++t) {
     const int line = line_is_row ? t / across : t % down,
               deep = line_is_row ? t % across : t / down;
@@ -113,7 +114,6 @@ void split_factor(const Factor& f, int n, int depth, std::byte* tiles, Real* sum
     const int lines = std::min(side, n - i), low = std::min(side, depth - k);
     const int high = std::clamp(depth - k - side, 0, side);
     const Real* const data = f.data + i * f.lines + k * f.depths;
-    const Vector by = Vector{} + f.by;
     const Block block =
         line_is_row ? Block{data, stride, beside, {lines, lines}, {some(low), some(high)}, by}
                     : Block{data, stride, beside, {low, high}, {some(lines), some(lines)}, by};
@@ -238,7 +238,7 @@ void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::b
 
 template <int a_parts, int b_parts>
 void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, int m, int n,
-                    int depth, Real* c, int c_stride, const Known& known) {
+                    int depth, Real* c, int c_stride, bool same_b, Real* a_sums) {
   // A part of the depth is split at a time, so that the tiles stay in the second cache: of b two
   // columns of them, or all where that is the whole depth.
   constexpr int a_bytes = a_parts * tile_bytes, b_bytes = b_parts * tile_bytes;
@@ -261,8 +261,8 @@ void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, 
     const auto at = [&](const Factor& f, int first) -> Factor {
       return {f.data + first * f.lines + from * f.depths, f.lines, f.depths, f.by};
     };
-    split_factor<a_parts, true>(at(left, 0), m, deep, lines, known.a_sums);
-    if (whole_b && !known.same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
+    split_factor<a_parts, true>(at(left, 0), m, deep, lines, a_sums);
+    if (whole_b && !same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
     for (int first = 0; first < n; first += wide) {
       const int count = std::min(wide, n - first), beside = std::min(wide, n - first - wide);
       if (!whole_b) split_factor<b_parts, false>(at(right, first), count, deep, columns);
@@ -284,12 +284,12 @@ void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, 
 
 void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
                        int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
-                       const Known& known) {
+                       const Known& known, Real* a_sums) {
   Factor left{a, a_stride, 1, 1}, right{b, 1, b_stride, 1};
   if (a_transposed) std::swap(left.lines, left.depths);
   if (b_transposed) std::swap(right.lines, right.depths);
   const auto parts = [&](auto kernel) {
-    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known);
+    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known.same_b, a_sums);
   };
   if (known.unit_a != 0) {
     left.by = 1 / known.unit_a, right.by = known.unit_a;

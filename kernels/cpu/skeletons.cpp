@@ -40,14 +40,6 @@ void drain(const Sink& sink, int row, int column, int m, int n, const Real* tile
         sink.update.rule);
 }
 
-/// Adds columns first … first + m of dy to their sums, in the order of the rows.
-void column_sums(const Matrix& dy, int first, int m, Real* out) {
-  for (int b = 0; b < dy.rows; ++b) {
-    const Real* const row = dy.row(b) + first;
-    for (int c = 0; c < m; ++c) out[c] += row[c];
-  }
-}
-
 }  // namespace
 
 void Skeletons::weight_gradients(const WeightGradients& op) const {
@@ -92,20 +84,17 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
     const bool sums_bias = column == 0 && (bias.gradient.present() || bias.updates);
     Real sums[room(most_rows)];
     if (sums_bias) std::fill_n(sums, room(m), Real(0));
-    if (sums_bias && !(on_tiles && x.present())) column_sums(dy, row, m, sums);
     if (x.present()) {
       const int stride = room(n);
       const Seen here{call, x.data + column};
       Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
-               tile, stride,
-               {.same_b = std::exchange(before, here) == here,
-                .a_sums = sums_bias && on_tiles ? sums : nullptr,
-                .unit_b = unit});
+               tile, stride, {.same_b = std::exchange(before, here) == here, .unit_b = unit},
+               sums_bias ? sums : nullptr);
       drain(weight, row, column, m, n, tile, stride);
-    }
-    if (!sums_bias) return;
-    drain(bias, 0, row, 1, m, sums, m);  // a bias is a row; the tile covers some of its columns
+    } else if (sums_bias) column_sums(dy.data + row, dy.rows, m, dy.stride, sums);
+    // A bias is a row; the tile covers some of its columns.
+    if (sums_bias) drain(bias, 0, row, 1, m, sums, m);
   });
   if (op.tail.objective.count > 0) objective(op.tail.objective);
   if (op.tail.advance.state) advance(op.tail.advance);
@@ -123,7 +112,7 @@ void Skeletons::column_sum(const ColumnSum& op) const {
   ThreadPool::shared().run(divide_up(op.in.columns, columns), [&](int task) {
     const int first = task * columns, n = std::min(columns, op.in.columns - first);
     Real sums[columns] = {};
-    column_sums(op.in, first, n, sums);
+    column_sums(op.in.data + first, op.in.rows, n, op.in.stride, sums);
     for (int c = 0; c < n; ++c)
       op.out(0, first + c) = op.accumulate ? op.out(0, first + c) + sums[c] : sums[c];
   });

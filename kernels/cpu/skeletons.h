@@ -285,7 +285,7 @@ struct Skeletons {
       Real* const tile = scratch(std::size_t(room(m)) * stride);
       multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride,
                op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile, stride,
-               {.unit_a = op.unit});
+               {.unit_a = op.unit}, nullptr);
       for (int r = 0; r < m; ++r)
         finish_row(body, row + r, column / Body::width, n / Body::width,
                    tile + std::ptrdiff_t(r) * stride, across);
