@@ -11,6 +11,7 @@ set(elbo_avx512_options -march=x86-64-v4 -mprefer-vector-width=512)
 
 function(elbo_compile_cpu target)
   set(sources kernels/ops_cpu.cpp kernels/cpu/aggregate.cpp kernels/cpu/multiply.cpp
+              kernels/cpu/multiply_listed.cpp
               kernels/cpu/multiply_on_tiles.cpp kernels/cpu/skeletons.cpp)
   list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/)
   get_target_property(others ${target} SOURCES)
@@ -21,7 +22,9 @@ function(elbo_compile_cpu target)
     add_library(elbo_${set} OBJECT ${sources})
     target_compile_definitions(elbo_${set} PRIVATE ELBO_ISA=${set} ELBO_ISA_NAME="${set}"
       $<$<BOOL:${ELBO_DOUBLE}>:ELBO_DOUBLE>)
-    target_compile_options(elbo_${set} PRIVATE ${elbo_${set}_options})
+    # Loops over short pieces stay loops: as calls of memcpy and memset, or rep movs, they are slower.
+    target_compile_options(elbo_${set} PRIVATE ${elbo_${set}_options}
+      $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
     target_link_libraries(elbo_${set} PRIVATE elbo_flags)
     set_target_properties(elbo_${set} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:elbo_${set}>)

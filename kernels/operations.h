@@ -46,15 +46,17 @@ struct Product {
   Gather gather{};
   // Where not 0, each number of a is that times a whole number from 0 to 256, rounded.
   Real unit = 0;
+  Lists lists{};  // where present, a is these, and has no memory of its own
 
-  bool gathers() const { return gather.source.data != nullptr; }
+  bool gathers() const { return gather.source.columns > 0; }
 
   int rows() const { return a.rows; }
   int columns() const { return b_transposed ? b.rows : b.columns; }
   int depth() const { return a.columns; }
   void views(auto&& visit) {
-    visit(a, gathers() ? Access::write : Access::read), visit(b, Access::read);
-    if (gathers()) gather.out = a;
+    Matrix& left = lists.present() ? lists.memory : a;
+    visit(left, gathers() ? Access::write : Access::read), visit(b, Access::read);
+    if (gathers()) (lists.present() ? gather.lists.memory : gather.out) = left;
     std::visit([&](auto& e) { e.views(visit); }, epilogue);
   }
 };

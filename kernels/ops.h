@@ -80,6 +80,9 @@ struct Ops {
   /// How many rows' side scores ObserveRates may add up to one row, where nobody asks but for their
   /// sum: rows r · n … r · n + n - 1 to row r.  1: it cannot.
   virtual int summed_rows() const = 0;
+  /// Up to which share of entries that are not 0 products gain by going through lists (Lists); 0:
+  /// it has none.
+  virtual Real lists_up_to() const = 0;
   /// Whether it runs DecodeRates, and from how many rows on that gains; 0: it does not.
   virtual int decodes_rates() const = 0;
   /// Whether products that follow each other gain by being one operation (Chain).

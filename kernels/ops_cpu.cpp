@@ -8,17 +8,17 @@ inline namespace ELBO_ISA {
 
 namespace {
 
-template <Multiply multiply, bool on_tiles>
+template <Multiply multiply, Split* split>
 std::unique_ptr<Ops> ops() {
-  return std::make_unique<OpsOn<Skeletons>>(Skeletons{multiply, on_tiles});
+  return std::make_unique<OpsOn<Skeletons>>(Skeletons{multiply, split});
 }
 
 }  // namespace
 
-InstructionSet here() { return {ELBO_ISA_NAME, ops<multiply, false>, arithmetic}; }
+InstructionSet here() { return {ELBO_ISA_NAME, ops<multiply, nullptr>, arithmetic}; }
 
 #if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
-InstructionSet with_tiles() { return {"amx", ops<multiply_on_tiles, true>, arithmetic}; }
+InstructionSet with_tiles() { return {"amx", ops<multiply_on_tiles, split_on_tiles>, arithmetic}; }
 #endif
 
 }  // namespace ELBO_ISA

@@ -18,6 +18,7 @@ namespace elbo {
 ///     with<Law, K>(observe, law, f)       f(ObserveBody): for the parts present, or for any
 ///     observe_rates(body)                 body(r, team) for every row
 ///     summed_rows()                       how many rows' side scores it may add up
+///     list(gather), lists_up_to()         its lists; from which share on not; both optional
 ///     bands(op, theta, f)                 f(skeletons of some rows, where their theta is); optional
 ///     chains(), chain(products)           whether it runs them at once; does so, and whether it did
 ///     narrow()                            whether a column pass works out a product of little depth
@@ -43,6 +44,9 @@ struct OpsOn final : Ops {
   explicit OpsOn(Device device) : on(device) {}
 
   void run(const Gather& op) const override {
+    if constexpr (requires { on.list(op); })
+      if (op.lists.present()) on.list(op);
+    if (!op.out.present()) return;
     if (op.source.sparse() || op.seen.present())
       on.row_pass(op.out.rows, op.out.columns, GatherRowBody{op});
     else on.map(op.out.rows, op.out.columns, GatherBody{op});
@@ -209,6 +213,10 @@ struct OpsOn final : Ops {
   void run(const GroupSum& op) const override { op.by->run(op); }
   void run(const Advance& op) const override { on.advance(op); }
   int summed_rows() const override { return on.summed_rows(); }
+  Real lists_up_to() const override {
+    if constexpr (requires { on.lists_up_to(); }) return on.lists_up_to();
+    else return 0;
+  }
   bool chains() const override { return on.chains(); }
   int term_columns(const Product& op) const override {
     int tiles = 0;

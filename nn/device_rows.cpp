@@ -20,6 +20,23 @@ void copy_as(std::uint8_t* to, const From* from, std::uint64_t count) {
   std::transform(from, from + count, reinterpret_cast<To*>(to), [](From v) { return To(v); });
 }
 
+/// The share of entries that are not 0, by some of the rows.
+double filled(const Dataset& data) {
+  const double all = double(data.rows) * data.columns;
+  if (data.type == Dataset::Type::csr) return double(data.indices.size()) / all;
+  const long looks = std::min(data.rows, 1024L);
+  long found = 0;
+  for (long i = 0; i < looks; ++i) {
+    const auto at = std::ptrdiff_t(i * (data.rows / looks)) * data.columns;
+    const auto count = [&](const auto& values) {
+      found += data.columns - std::count(&values[at], &values[at] + data.columns, 0);
+    };
+    if (data.type == Dataset::Type::u8) count(data.bytes);
+    else count(data.floats);
+  }
+  return double(found) / (double(looks) * data.columns);
+}
+
 void pack_bits(std::uint8_t* to, const std::uint8_t* bytes, int count) {
   for (int first = 0; first < count; first += 8) {
     unsigned bits = 0;
@@ -71,7 +88,8 @@ DeviceRows::DeviceRows(Device device, const Dataset& data, const RowFormat& form
              .rows = data.rows,
              .columns = data.columns,
              .stride = format.stride,
-             .scale = Real(data.scale)};
+             .scale = Real(data.scale),
+             .filled = Real(filled(data))};
   if (format.sparse) source_.starts = starts_.data(), source_.indices = indices_.data();
 }
 

@@ -64,6 +64,7 @@ class Planner {
     attach_updates();
     group_weight_gradients();
     attach_transforms();
+    list_rows();
     note_units();
     attach_gathers();
     attach_tail();
@@ -542,6 +543,52 @@ class Planner {
     }
   }
 
+  /// What reads a batch, or what a transform makes of it, goes through lists of what is not 0
+  /// instead, where all do that read it.
+  void list_rows() {
+    const Real most = program_.device().backend().ops().lists_up_to();
+    for (int i = 0; i < int(list_.size()) && most > 0; ++i) {
+      Gather* const gather = std::get_if<Gather>(&list_[i]);
+      if (!gather || gather->source.filled > most) continue;
+      const Matrix out = gather->out, seen = gather->seen;
+      const bool of_seen = seen.tensor && Lists::take(gather->kind) && takes_lists(i, seen.tensor);
+      const bool of_out = (of_seen || !seen.tensor) && takes_lists(i, out.tensor);
+      if (!of_seen && !of_out) continue;
+      const Matrix memory = Lists::memory_of(out.rows, out.columns, of_seen);
+      Lists lists{program_.transient({memory.rows, memory.columns})->matrix, out.columns,
+                  gather->source.filled};
+      if (of_out) gather->out.tensor = 0, give_lists(out.tensor, lists);
+      lists.transformed = of_seen;
+      if (of_seen) gather->seen = {}, give_lists(seen.tensor, lists);
+      gather->lists = lists;
+    }
+  }
+  /// Calls f(the matrix, its lists) for all that an operation may read as lists.
+  template <class F>
+  static void may_read_lists(Operation& operation, F&& f) {
+    if (auto* const product = std::get_if<Product>(&operation)) f(product->a, product->lists);
+    if (auto* const group = std::get_if<WeightGradients>(&operation))
+      for (WeightGradient& layer : group->layers) f(layer.x, layer.lists);
+    if (auto* const rates = std::get_if<ObserveRates>(&operation))
+      f(rates->observe.x, rates->lists);
+  }
+  bool takes_lists(int writer, int tensor) {
+    if (kept(tensor) || only_writer(tensor) != writer) return false;
+    long as_lists = 0, in_all = 0;
+    for (Operation& operation : list_) {
+      may_read_lists(operation, [&](const Matrix& m, Lists&) { as_lists += m.tensor == tensor; });
+      for (const Use& use : uses(operation))
+        in_all += use.tensor == tensor && use.access != Access::write;
+    }
+    return as_lists == in_all;
+  }
+  void give_lists(int tensor, const Lists& lists) {
+    for (Operation& operation : list_)
+      may_read_lists(operation, [&](const Matrix& m, Lists& to) {
+        if (m.tensor == tensor) to = lists;
+      });
+  }
+
   /// Products of a data set's bytes are told of what their numbers are multiples.
   void note_units() {
     for (int i = 0; i < int(list_.size()); ++i) {
@@ -566,13 +613,15 @@ class Planner {
   void attach_gathers() {
     for (int i = 0; i < int(list_.size()); ++i) {
       const Gather* const gather = std::get_if<Gather>(&list_[i]);
-      if (!gather || gather->source.sparse() || gather->seen.tensor ||
-          only_writer(gather->out.tensor) != i)
-        continue;
-      const auto all = readers(gather->out.tensor);
+      if (!gather || gather->seen.tensor) continue;
+      const bool lists = gather->lists.present();
+      if (lists ? gather->out.tensor != 0 : gather->source.sparse()) continue;
+      const int made = lists ? gather->lists.memory.tensor : gather->out.tensor;
+      if (only_writer(made) != i) continue;
+      const auto all = readers(made);
       Product* const product = all.empty() ? nullptr : std::get_if<Product>(&list_[all[0]]);
-      if (!product || product->a.tensor != gather->out.tensor ||
-          product->b.tensor == gather->out.tensor || !can_wait(i, all[0]) ||
+      if (!product || (lists ? product->lists.memory : product->a).tensor != made ||
+          product->b.tensor == made || !can_wait(i, all[0]) ||
           !std::holds_alternative<BiasActivate>(product->epilogue))
         continue;
       product->gather = *gather;

@@ -16,13 +16,15 @@ namespace elbo {
 ///  8. updates     a weight's update follows its gradient's product, which is not stored; that of
 ///                 a parameter of one row follows the sum of its gradient's rows
 ///  9. groups      weight gradients that depend on nothing between them share a launch
-/// 10. units       products of a data set's bytes are told of what their numbers are multiples
-/// 11. gathers     the first layer's product takes its batch from the data set
-/// 12. tail        the objective and the counters' advance ride in the last launch of a step
-/// 13. leavings    what nobody reads is not computed
-/// 14. side scores of which the sum alone is wanted are added up in part where they are made
+/// 10. lists       of a batch of which few entries are not 0 those alone are listed, and products
+///                 and laws of counts go through the lists (Ops::lists_up_to)
+/// 11. units       products of a data set's bytes are told of what their numbers are multiples
+/// 12. gathers     the first layer's product takes its batch from the data set
+/// 13. tail        the objective and the counters' advance ride in the last launch of a step
+/// 14. leavings    what nobody reads is not computed
+/// 15. side scores of which the sum alone is wanted are added up in part where they are made
 ///                 (Ops::summed_rows)
-/// 15. decoders    of a large batch's counts the decoder's last layer, their law, and the product
+/// 16. decoders    of a large batch's counts the decoder's last layer, their law, and the product
 ///                 that takes the score back share a pass over the rows (Ops::decodes_rates)
 ///
 /// A rule holds only if the numbers in question have one writer and no reader but those named, if

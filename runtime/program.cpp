@@ -80,9 +80,11 @@ namespace {
 /// The matrices that hold data, as they are or spoilt.
 struct DataOf {
   std::set<int>& data;
-  void operator()(const Gather& o) const { data.insert(o.out.tensor); }
+  void operator()(const Gather& o) const {
+    data.insert(o.out.tensor), data.insert(o.lists.memory.tensor);
+  }
   void operator()(const Product& o) const {
-    if (o.gathers()) data.insert(o.a.tensor);
+    if (o.gathers()) data.insert(o.a.tensor), data.insert(o.lists.memory.tensor);
   }
   void operator()(const Chain& o) const {
     for (const Product& link : o.links) (*this)(link);
@@ -147,11 +149,12 @@ struct Describe {
   }
   void operator()(const Gather& o) const {
     out << "gather " << size(o.out);
+    if (o.lists.present()) out << ", lists";
     if (o.seen.tensor) out << ", transformed to " << size(o.seen);
   }
   void operator()(const Product& o) const {
-    out << (o.gathers() ? "gather, " : "") << "product [" << o.rows() << ',' << o.depth() << "] x ["
-        << o.depth() << ',' << o.columns() << "]: ";
+    out << (o.gathers() ? "gather, " : "") << (o.lists.present() ? "listed " : "") << "product ["
+        << o.rows() << ',' << o.depth() << "] x [" << o.depth() << ',' << o.columns() << "]: ";
     std::visit(*this, o.epilogue);
   }
   void operator()(const Apply& o) const {
@@ -161,8 +164,8 @@ struct Describe {
   void operator()(const WeightGradients& o) const {
     out << "weight gradients of " << o.layers.size() << " layers:";
     for (const WeightGradient& l : o.layers) {
-      out << ' ' << '[' << l.dy.columns;
-      if (l.x.present() || l.x.columns > 0) out << ',' << l.x.columns;
+      out << (l.lists.present() ? " listed [" : " [") << l.dy.columns;
+      if (l.x.columns > 0) out << ',' << l.x.columns;
       out << ']' << (l.weight.updates || l.bias.updates ? " with update" : " stored");
     }
     if (o.tail.objective.count > 0) out << ", objective of " << o.tail.objective.count << " terms";
@@ -211,7 +214,8 @@ struct Describe {
   }
   void operator()(const RatesGradient& o) const { out << "gradient of rates " << size(o.out); }
   void operator()(const ObserveRates& o) const {
-    out << "rates " << size(o.rates.theta) << (o.rates.softmax ? " by softmax, " : " by size, ");
+    out << (o.lists.present() ? "listed " : "") << "rates " << size(o.rates.theta)
+        << (o.rates.softmax ? " by softmax, " : " by size, ");
     (*this)(o.observe);
   }
   void operator()(const DecodeRates& o) const {

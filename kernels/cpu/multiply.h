@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "kernels/cpu/vector.h"
+#include "kernels/ops/gather.h"
 
 namespace elbo::cpu {
 inline namespace ELBO_ISA {
@@ -31,6 +32,7 @@ struct Known {
   bool same_b = false;  // b is what it was in this thread's call before, and need not be copied
   // Where not 0, each number of the factor is that times a whole number from 0 to 256, rounded.
   Real unit_a = 0, unit_b = 0;
+  const std::byte* split_b = nullptr;  // what split_on_tiles made of b, from its first column on
 };
 
 /// Adds the sum of each column of `in`, in the order of the rows, to out.
@@ -69,6 +71,26 @@ using Multiply = decltype(multiply);
 void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
                        int a_stride, const Real* b, int b_stride, Real* c, int c_stride,
                        const Known&, Real* a_sums);
+
+/// The bytes that a factor of n lines takes as tiles, of which n / 16 lines follow each other.
+constexpr std::size_t split_bytes(int n, int depth) {
+  return std::size_t((n + 15) / 16) * std::size_t((depth + 31) / 32) * (3 << 10);
+}
+/// The parts of b's columns first … first + n - 1 (first a multiple of 16), times `by`, for products
+/// that share b: each then has it as `split_b`.
+void split_on_tiles(bool b_transposed, int first, int n, int depth, const Real* b, int b_stride,
+                    Real by, std::byte* tiles);
+using Split = decltype(split_on_tiles);
+
+/// c [m,n] = a op(b), of rows first … first + m - 1 of a's lists: as `multiply` to the bit, with 2 n
+/// FLOP for each entry of a that is not 0.  A part of b is copied so that what an entry is
+/// multiplied by lies side by side.
+void listed_times(const Lists& a, int first, bool b_transposed, int m, int n, int depth,
+                  const Real* b, int b_stride, Real* c, int c_stride);
+/// c [m,n] = aᵀ b, likewise, of the n columns from `first` on, a multiple of Lists::piece, of b's
+/// lists, with 2 m FLOP for each entry of b that is not 0.
+void times_listed(int m, int n, int depth, const Real* a, int a_stride, const Lists& b, int first,
+                  Real* c, int c_stride);
 
 /// Multiplies and adds in registers alone; returns the FLOP.
 double arithmetic(int rounds);

@@ -17,7 +17,7 @@ constexpr int side = 16;        // of a tile of c; lines of a factor in one of i
 constexpr int tile_depth = 32;  // pairs of bfloat16 in a row of a tile
 constexpr int all_parts = 3;    // of a float: 3 · 8 bits of significand
 constexpr int row_bytes = 64, tile_bytes = side * row_bytes;
-static_assert(side == lanes);
+static_assert(side == lanes && split_bytes(side, tile_depth) == all_parts * tile_bytes);
 
 /// A factor whose entry of a line (a row of a, a column of b) and depth is `by` times what lies at
 /// data[line * lines + depth * depths]; one of the two strides is 1.
@@ -238,7 +238,7 @@ void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::b
 
 template <int a_parts, int b_parts>
 void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, int m, int n,
-                    int depth, Real* c, int c_stride, bool same_b, Real* a_sums) {
+                    int depth, Real* c, int c_stride, const Known& known, Real* a_sums) {
   // A part of the depth is split at a time, so that the tiles stay in the second cache: of b two
   // columns of them, or all where that is the whole depth.
   constexpr int a_bytes = a_parts * tile_bytes, b_bytes = b_parts * tile_bytes;
@@ -252,24 +252,35 @@ void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, 
   std::byte* const lines = scratch<Purpose::lines, std::byte>(std::size_t(high) * most * a_bytes);
   std::byte* const columns =
       scratch<Purpose::columns, std::byte>(std::size_t(broad) * most * b_bytes);
+  const std::byte* const ready = known.split_b;
   asm volatile("ldtilecfg %0" ::"m"(shapes));
   for (int from = 0; from < depth; from += most * tile_depth) {
     const int deep = std::min(most * tile_depth, depth - from);
     const int blocks = (deep + tile_depth - 1) / tile_depth;
     const std::ptrdiff_t a_next = std::ptrdiff_t(blocks) * a_bytes,
-                         b_next = std::ptrdiff_t(blocks) * b_bytes;
+                         b_next = std::ptrdiff_t(ready ? all : blocks) * b_bytes;
     const auto at = [&](const Factor& f, int first) -> Factor {
       return {f.data + first * f.lines + from * f.depths, f.lines, f.depths, f.by};
     };
     split_factor<a_parts, true>(at(left, 0), m, deep, lines, a_sums);
-    if (whole_b && !same_b) split_factor<b_parts, false>(at(right, 0), n, deep, columns);
+    if (whole_b && !known.same_b && !ready)
+      split_factor<b_parts, false>(at(right, 0), n, deep, columns);
     for (int first = 0; first < n; first += wide) {
       const int count = std::min(wide, n - first), beside = std::min(wide, n - first - wide);
-      if (!whole_b) split_factor<b_parts, false>(at(right, first), count, deep, columns);
+      const auto tiles_of = [&](int column) {
+        return ready + column / side * b_next + std::ptrdiff_t(from / tile_depth) * b_bytes;
+      };
+      if (!whole_b && !ready) split_factor<b_parts, false>(at(right, first), count, deep, columns);
       Ahead soon{at(right, first + wide).data, b_transposed ? deep : beside,
                  b_transposed ? beside : deep, int(b_transposed ? right.lines : right.depths)};
-      if (whole_b || beside <= 0) soon.rows = 0;
-      const std::byte* const with = columns + (whole_b ? first / side * b_next : 0);
+      if (ready)
+        soon = {reinterpret_cast<const Real*>(tiles_of(first + wide)),
+                blocks * b_bytes / int(sizeof(Real)), (beside + side - 1) / side,
+                int(b_next / std::ptrdiff_t(sizeof(Real)))};
+      if ((whole_b && !ready) || beside <= 0) soon.rows = 0;
+      const std::byte* const with = ready     ? tiles_of(first)
+                                    : whole_b ? columns + first / side * b_next
+                                              : columns;
       const auto of_columns =
           count > side ? tile_rows<2, a_parts, b_parts> : tile_rows<1, a_parts, b_parts>;
       of_columns(lines, high, a_next, with, b_next, blocks, from > 0, c + first, c_stride, soon);
@@ -289,7 +300,7 @@ void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int d
   if (a_transposed) std::swap(left.lines, left.depths);
   if (b_transposed) std::swap(right.lines, right.depths);
   const auto parts = [&](auto kernel) {
-    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known.same_b, a_sums);
+    kernel(left, right, b_transposed, m, n, depth, c, c_stride, known, a_sums);
   };
   if (known.unit_a != 0) {
     left.by = 1 / known.unit_a, right.by = known.unit_a;
@@ -298,6 +309,14 @@ void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int d
     left.by = known.unit_b, right.by = 1 / known.unit_b;
     parts(multiply_parts<all_parts, 1>);
   } else parts(multiply_parts<all_parts, all_parts>);
+}
+
+void split_on_tiles(bool b_transposed, int first, int n, int depth, const Real* b, int b_stride,
+                    Real by, std::byte* tiles) {
+  Factor right{b, 1, b_stride, by};
+  if (b_transposed) std::swap(right.lines, right.depths);
+  right.data += first * right.lines;
+  split_factor<all_parts, false>(right, n, depth, tiles + split_bytes(first, depth));
 }
 
 }  // namespace ELBO_ISA

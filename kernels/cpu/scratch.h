@@ -9,7 +9,9 @@ namespace elbo::cpu {
 inline namespace ELBO_ISA {
 
 /// Uninitialised memory of the calling thread, for one purpose, kept from call to call.
-enum class Purpose { tile, noise, side, which, starts, values, sums, own, theta, lines, columns };
+enum class Purpose {
+  tile, noise, side, places, sums, own, theta, lines, columns, tiles, more_tiles, lists, data
+};
 template <Purpose = Purpose::tile, class T = Real>
 inline T* scratch(std::size_t count) {
   struct Memory {

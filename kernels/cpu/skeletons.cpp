@@ -59,9 +59,10 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
   const auto cut = [&](int high, int wide) {
     tasks.clear();
     for (const WeightGradient& layer : op.layers) {
-      const bool large = layer.dy.rows > 1024, bias = !layer.x.present();
+      const bool large = layer.dy.rows > 1024, bias = layer.bias_alone();
       const int all_rows = layer.dy.columns, all_columns = bias ? 1 : layer.x.columns;
-      const int columns = share(all_columns, large ? wide : 1024, on_tiles ? 32 : panel_columns);
+      const int unit = layer.lists.present() ? Lists::piece : split ? 32 : panel_columns;
+      const int columns = share(all_columns, large ? wide : 1024, unit);
       const int rows =
           bias ? most_rows : share(all_rows, large ? high : std::min(high, most_numbers / columns), 16);
       for (int row = 0; row < all_rows; row += rows)
@@ -71,28 +72,33 @@ void Skeletons::weight_gradients(const WeightGradients& op) const {
     }
   };
   const std::size_t enough = 3 * std::size_t(ThreadPool::shared().threads());
-  if (on_tiles) cut(416, 416);
-  if (on_tiles && tasks.size() < enough) cut(256, 256);
-  if (!on_tiles || tasks.size() < enough) cut(128, 256);
+  if (split) cut(416, 416);
+  if (split && tasks.size() < enough) cut(256, 256);
+  if (!split || tasks.size() < enough) cut(128, 256);
   static std::atomic<std::uint64_t> calls{0};
   using Seen = std::pair<std::uint64_t, const Real*>;
   const std::uint64_t call = ++calls;
   ThreadPool::shared().run(int(tasks.size()), [&](int i) {
     static thread_local Seen before;
     const auto [layer, row, column, m, n] = tasks[i];
-    const auto& [dy, x, weight, bias, unit] = *layer;
+    const auto& [dy, x, weight, bias, unit, lists] = *layer;
     const bool sums_bias = column == 0 && (bias.gradient.present() || bias.updates);
     Real sums[room(most_rows)];
     if (sums_bias) std::fill_n(sums, room(m), Real(0));
-    if (x.present()) {
+    if (sums_bias && !x.present()) column_sums(dy.data + row, dy.rows, m, dy.stride, sums);
+    if (!layer->bias_alone()) {
       const int stride = room(n);
-      const Seen here{call, x.data + column};
       Real* const tile = scratch(std::size_t(room(m)) * stride);
-      multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
-               tile, stride, {.same_b = std::exchange(before, here) == here, .unit_b = unit},
-               sums_bias ? sums : nullptr);
+      if (lists.present()) {
+        times_listed(m, n, dy.rows, dy.data + row, dy.stride, lists, column, tile, stride);
+      } else {
+        const Seen here{call, x.data + column};
+        multiply(true, false, m, n, dy.rows, dy.data + row, dy.stride, x.data + column, x.stride,
+                 tile, stride, {.same_b = std::exchange(before, here) == here, .unit_b = unit},
+                 sums_bias ? sums : nullptr);
+      }
       drain(weight, row, column, m, n, tile, stride);
-    } else if (sums_bias) column_sums(dy.data + row, dy.rows, m, dy.stride, sums);
+    }
     // A bias is a row; the tile covers some of its columns.
     if (sums_bias) drain(bias, 0, row, 1, m, sums, m);
   });

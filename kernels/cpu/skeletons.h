@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/lists.h"
 #include "kernels/cpu/multiply.h"
 #include "kernels/cpu/noise.h"
 #include "kernels/cpu/scratch.h"
@@ -153,10 +154,12 @@ struct Skeletons {
   static constexpr int map_rows_per_task = 8;
   static constexpr int rows_of_band = 256;
   Multiply* multiply = cpu::multiply;
-  bool on_tiles = false;  // whether that is multiply_on_tiles
-  // Of a band: the rows that gemm and observe_rates go through, on one thread, and the dispersions.
+  Split* split = nullptr;  // where that is multiply_on_tiles
+  // Of a band: the rows that gemm and observe_rates go through, on one thread, the dispersions, and
+  // as tiles the weights of its two products, that from the decoder and that to it (b_transposed).
   int first = 0, end = 0;
   const Real* dispersions = nullptr;
+  const std::byte* weights[2] = {};
 
   template <class F>
   void with(const Activation& activation, F&& f) const {
@@ -273,9 +276,12 @@ struct Skeletons {
   template <class Body>
   void gemm(const Product& op, const Body& shared) const {
     static_assert(panel_columns % Body::width == 0);
-    if (op.gathers()) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
+    const bool lists = op.lists.present();
+    if (op.gathers() && !lists) row_pass(op.rows(), op.depth(), GatherRowBody{op.gather});
     const int last = last_of(op.rows());
-    const Tiles tiles = this->tiles(op.columns(), last - first, Body::sums);
+    const Tiles tiles = lists && !Body::sums ? listed_tiles(op.columns(), last - first)
+                                             : this->tiles(op.columns(), last - first, Body::sums);
+    const std::byte* const weights = lists ? nullptr : split_weights(op, tiles.down);
     run(tiles.across * tiles.down, [&](int task) {
       const Body body = shared;
       const int across = task % tiles.across, column = across * tiles.columns;
@@ -283,9 +289,17 @@ struct Skeletons {
       const int m = std::min(tiles.rows, last - row);
       const int n = std::min(tiles.columns, op.columns() - column), stride = room(n);
       Real* const tile = scratch(std::size_t(room(m)) * stride);
-      multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride,
-               op.b_transposed ? op.b.row(column) : op.b.data + column, op.b.stride, tile, stride,
-               {.unit_a = op.unit}, nullptr);
+      const Real* const b = op.b_transposed ? op.b.row(column) : op.b.data + column;
+      if (lists) {
+        for (int r = row; r < row + m && op.gathers(); ++r) list_row(op.gather, r);
+        listed_times(op.lists, row, op.b_transposed, m, n, op.depth(), b, op.b.stride, tile,
+                     stride);
+      } else
+        multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride, b,
+                 op.b.stride, tile, stride,
+                 {.unit_a = op.unit,
+                  .split_b = weights ? weights + split_bytes(column, op.depth()) : nullptr},
+                 nullptr);
       for (int r = 0; r < m; ++r)
         finish_row(body, row + r, column / Body::width, n / Body::width,
                    tile + std::ptrdiff_t(r) * stride, across);
@@ -302,16 +316,26 @@ struct Skeletons {
     const Real* const of_side = dispersions ? dispersions : work_out_dispersions(side);
     const Matrix sums = shared.op.observe.side_score;
     const bool summed = sums.present() && sums.rows < rows;
-    const auto of_row = [&](const ObserveRatesBody<Body>& body, int r) {
+    const auto of_row = [&](ObserveRatesBody<Body>& body, int r) {
       const RowTeam team;
       Real* const rate = scratch(std::size_t(n) * (1 + sorting<K>) + lanes);
       Real* const numbers = rate + n;  // first of all the others' counts
-      int* const others = scratch<Purpose::which, int>(std::size_t(n) + lanes);
+      int* const others = scratch<Purpose::places, int>(std::size_t(n) + lanes);
+      const int datum = r / body.op.observe.repeat;
+      int count = 0;
+      if (const Lists& lists = body.op.lists; lists.present()) {
+        Real* const x = scratch<Purpose::data>(std::size_t(n));
+        const int at = lists.start(datum, 0);
+        count = lists.start(datum, lists.pieces()) - at;
+        std::copy_n(lists.places(datum) + at, count, others);
+        std::copy_n(lists.values(datum) + at, count, numbers);
+        std::fill_n(x, n, Real(0));
+        for (int i = 0; i < count; ++i) x[others[i]] = numbers[i];
+        for (Observe* op : {&body.op.observe, &body.body.op}) op->x.data = x, op->x.stride = 0;
+      } else count = not_zero(body.op.observe.x.row(datum), n, others, numbers);
       const auto logs = body.logarithms(r, team, [&](int c, Real e) { rate[c] = e; });
       if (!body.op.rates.softmax)
         team.each(n, [&](int c) { rate[c] = elbo::exp(body.op.rates.theta(r, c * K)); });
-      const Real* const x = body.op.observe.x.row(r / body.op.observe.repeat);
-      const int count = not_zero(x, n, others, numbers);
       if (2 * count > n || body.op.observe.stored.present()) {
         team.each(n, [&](int c) {
           const Vec<K> p = body.parameters(r, c, logs);
@@ -345,14 +369,23 @@ struct Skeletons {
     });
   }
   static int summed_rows() { return 16; }
+  void list(const Gather& op) const {
+    static_assert(map_rows_per_task % Lists::together == 0);
+    each(op.out.rows, map_rows_per_task, [&](int r) { list_row(op, r); });
+  }
+  Real lists_up_to() const { return split ? Real(0.15) : Real(0.25); }
 
   /// Some rows of theta at a time, in a thread's memory.
   template <class F>
   void bands(const DecodeRates& op, F&& f) const {
     const Matrix& theta = op.rates.rates.theta;
     const Real* const of_side = work_out_dispersions(op.rates.observe.side);
+    Skeletons all = *this;
+    if (split)
+      all.weights[op.decode.b_transposed] = as_tiles<Purpose::tiles>(op.decode),
+      all.weights[op.back.b_transposed] = as_tiles<Purpose::more_tiles>(op.back);
     ThreadPool::shared().run(divide_up(op.rows(), rows_of_band), [&](int task) {
-      Skeletons band = *this;
+      Skeletons band = all;
       band.first = task * rows_of_band, band.end = std::min(op.rows(), band.first + rows_of_band);
       band.dispersions = of_side;
       Matrix some = theta;
@@ -407,7 +440,7 @@ struct Skeletons {
     constexpr int enough = 6, most_rows = 512, least_rows = 32;
     const bool tall = !sums && (end > 0 || all_rows >= enough * most_rows);
     Tiles t;
-    if (on_tiles) {  // each splits its rows of a: wide ones, and as many as two threads can share
+    if (split) {  // each splits its rows of a: wide ones, and as many as two threads can share
       constexpr int unit = 16, most_units = 26;
       const int units = divide_up(all_columns, unit);
       t.across = divide_up(units, most_units);
@@ -420,28 +453,57 @@ struct Skeletons {
                                         : std::min(most_panels, divide_up(panels, enough)));
     }
     t.across = divide_up(all_columns, t.columns);
-    const int tasks = end > 0 ? 1 : on_tiles ? 2 : enough;
+    const int tasks = end > 0 ? 1 : split ? 2 : enough;
     const int parts = std::clamp(tasks / t.across, 1, divide_up(all_rows, least_rows));
-    const int unit = on_tiles ? 1 : 8;
+    const int unit = split ? 1 : 8;
     t.rows = std::min(most_rows, divide_up(divide_up(all_rows, parts), unit) * unit);
     t.down = divide_up(all_rows, t.rows);
     return t;
   }
 
+  /// The same of a product with lists: they are of whole rows.
+  static Tiles listed_tiles(int all_columns, int all_rows) {
+    constexpr int most_rows = 512;
+    const int tasks = std::max(2, ThreadPool::shared().threads());
+    const int blocks = divide_up(divide_up(all_rows, tasks), Lists::together);
+    const int rows = std::min(most_rows, blocks * Lists::together);
+    return {all_columns, 1, rows, divide_up(all_rows, rows)};
+  }
+
+  /// A product's weights as tiles, made by all threads in the calling one's memory.
+  template <Purpose purpose>
+  const std::byte* as_tiles(const Product& op) const {
+    constexpr int together = 64;
+    const int n = op.columns(), depth = op.depth();
+    std::byte* const tiles = scratch<purpose, std::byte>(split_bytes(n, depth));
+    ThreadPool::shared().run(divide_up(n, together), [&](int task) {
+      const int from = task * together;
+      split(op.b_transposed, from, std::min(together, n - from), depth, op.b.data, op.b.stride,
+            op.unit != 0 ? op.unit : Real(1), tiles);
+    });
+    return tiles;
+  }
+  /// The same where several tasks share them; else null.
+  const std::byte* split_weights(const Product& op, int tasks) const {
+    if (end > 0) return weights[op.b_transposed];
+    return split && tasks > 1 ? as_tiles<Purpose::tiles>(op) : nullptr;
+  }
+
   /// What a law of counts needs of the dispersions that no decoder gives, one of each column (or
-  /// one of all), [4][columns] in the calling thread's memory: worked out once for all rows.
+  /// one of all), [5][columns] in the calling thread's memory: worked out once for all rows.
   static const Real* work_out_dispersions(const Matrix& side) {
     if (!side.present()) return nullptr;
     constexpr int piece = 2048;
     const int n = side.columns;
-    Real* const out = scratch<Purpose::side>(4 * std::size_t(n));
+    Real* const out = scratch<Purpose::side>(5 * std::size_t(n));
     ThreadPool::shared().run(divide_up(n, piece), [&](int task) {
       const Real* const t = side.row(0);
       const int end = std::min(n, (task + 1) * piece);
 #pragma GCC ivdep
       for (int c = task * piece; c < end; ++c) {
         const auto d = NegativeBinomial::dispersion(t[c]);
-        out[c] = d.log, out[n + c] = d.theta, out[2 * n + c] = d.error, out[3 * n + c] = d.slope;
+        out[c] = d.log, out[n + c] = d.theta, out[2 * n + c] = d.each;
+        out[3 * n + c] = d.error, out[4 * n + c] = d.slope;
       }
     });
     return out;
@@ -459,12 +521,16 @@ struct Skeletons {
     const Real* const x = op.x.row(row.datum);
     const Real* const theta = rates.op.rates.theta.row(r);
     const Real* const side = dispersions + op.side.columns;
+    const Real* const each = side + op.side.columns;
     return sum_of(rates.scalars(), [&](int c) __attribute__((always_inline)) {
       Vec<all> linear;
       linear[0] = rate[c] * to_size;
       for (int k = 1; k < K; ++k)
         linear[k] = k == all - 1 ? elbo::exp(theta[c * K + k]) : theta[c * K + k];
-      if constexpr (K < all) linear[K] = side[body.per_scalar() ? c : 0];
+      if constexpr (K < all) {
+        const int of = body.per_scalar() ? c : 0;
+        linear[K] = side[of], linear[0] *= each[of];
+      } else if constexpr (all > 1) linear[0] /= linear[all - 1];
       const Observed<all, Real> zero = Law::zero(linear);
       if (body.has(Body::score, op.score)) {
         for (int k = 0; k < K; ++k) op.score(r, c * K + k) = row.weight * zero.score[k];
@@ -478,7 +544,7 @@ struct Skeletons {
 
   /// Room that observe_others needs for each unit: x, parameters, dispersion and scores.
   template <int K>
-  static constexpr std::size_t sorting = 1 + K + 4 + K + 1;
+  static constexpr std::size_t sorting = 1 + K + 5 + K + 1;
 
   /// Scores of the `count` units that `others` names, whose counts room begins with, and the sum of
   /// their terms; a missing one has none.
@@ -490,47 +556,57 @@ struct Skeletons {
     constexpr int K = Body::width, all = Law::parameters;
     const Body& body = rates.body;
     const Observe& op = body.op;
-    const auto row = body.row(r);
     Real *const x = room, *const p = x + count + lanes, *const t = p + K * count;
-    Real* const slope = t + 4 * count;
-    const auto put = [&](int c, const auto& scores) {
-      if (body.has(Body::score, op.score))
-        for (int k = 0; k < K; ++k) op.score(r, c * K + k) = scores(k);
-      if constexpr (K < all)
-        if (body.has(Body::side_score, op.side_score)) op.side_score(r, c) = scores(K);
-    };
+    Real* const slope = t + 5 * count;
+    const bool scores = body.has(Body::score, op.score);
+    const bool side_scores = K < all && body.has(Body::side_score, op.side_score);
+    Real* const score = scores ? op.score.row(r) : nullptr;
+    Real* const side_score = side_scores ? op.side_score.row(r) : nullptr;
     int n = 0;
-    for (int i = 0; i < count; ++i) {
-      const int c = others[i];
-      if (x[i] != x[i]) {
-        put(c, [](int) { return Real(0); });
-        continue;
+    for (int i = 0; i < count; ++i) n += x[i] == x[i];
+    if (n < count) {
+      n = 0;
+      for (int i = 0; i < count; ++i) {
+        const int c = others[i];
+        if (x[i] == x[i]) others[n] = c, x[n++] = x[i];
+        else {
+          for (int k = 0; k < K && scores; ++k) score[c * K + k] = 0;
+          if (side_scores) side_score[c] = 0;
+        }
       }
-      others[n] = c, x[n] = x[i];
-      const Vec<K> here = rates.parameters(r, c, logs);
-      for (int k = 0; k < K; ++k) p[k * count + n] = here[k];
-      if constexpr (K < all)
-        for (int k = 0; k < 4; ++k)
-          t[k * count + n] =
-              dispersions[k * op.side.columns + (body.per_scalar() ? c : 0)];
-      ++n;
     }
-    const Real weight = row.weight;
+    // Each from where it lies and to there in a loop of its own: they vectorise.
+    const auto parameters = rates.row_parameters(r, logs);
+    for (int k = 0; k < K; ++k)
+#pragma GCC ivdep
+      for (int i = 0; i < n; ++i) p[k * count + i] = parameters(others[i], k);
+    if constexpr (K < all)
+      for (int k = 0; k < 5; ++k) {
+        const Real* const of = dispersions + std::ptrdiff_t(k) * op.side.columns;
+#pragma GCC ivdep
+        for (int i = 0; i < n; ++i) t[k * count + i] = of[body.per_scalar() ? others[i] : 0];
+      }
+    const Real weight = body.row(r).weight;
     const double sum = sum_of(n, [=](int i) __attribute__((always_inline)) {
       Vec<K> v;
       for (int k = 0; k < K; ++k) v[k] = p[k * count + i];
       const Observed<all, Real> observed = [&]() __attribute__((always_inline)) {
         if constexpr (K == all) return Law::positive(x[i], v);
         else
-          return Law::positive(x[i], v,
-                               NegativeBinomial::Dispersion<Real>{t[i], t[count + i],
-                                                                  t[2 * count + i],
-                                                                  t[3 * count + i]});
+          return Law::positive(
+              x[i], v,
+              NegativeBinomial::Dispersion<Real>{t[i], t[count + i], t[2 * count + i],
+                                                 t[3 * count + i], t[4 * count + i]});
       }();
       for (int k = 0; k < all; ++k) slope[k * count + i] = weight * observed.score[k];
       return observed.log_prob;
     });
-    for (int i = 0; i < n; ++i) put(others[i], [&](int k) { return slope[k * count + i]; });
+    for (int k = 0; k < K && scores; ++k)
+#pragma GCC ivdep
+      for (int i = 0; i < n; ++i) score[others[i] * K + k] = slope[k * count + i];
+    if (side_scores)
+#pragma GCC ivdep
+      for (int i = 0; i < n; ++i) side_score[others[i]] = slope[K * count + i];
     return sum;
   }
 

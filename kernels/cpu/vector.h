@@ -106,16 +106,17 @@ template <int... lane>
   store(to + lanes, __builtin_shufflevector(a, b, (lane % 2 * lanes + (lanes + lane) / 2)...));
 }
 
-/// Which of n numbers are not 0, in their order, and what they are; returns how many.
-/// which, value: room for n + lanes.
-inline int not_zero(const Real* x, int n, int* which, Real* value) {
+/// Which of n numbers are not 0, in their order, counted from `from` on, and what they are; returns
+/// how many.  place, value: room for n + lanes.
+inline int not_zero(const Real* x, int n, int* place, Real* value, int from = 0) {
   int count = 0, i = 0;
 #if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
   __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  index = _mm512_add_epi32(index, _mm512_set1_epi32(from));
   for (; i + lanes <= n; i += lanes, index = _mm512_add_epi32(index, _mm512_set1_epi32(lanes))) {
     const __m512 numbers = __m512(load(x + i));
     const __mmask16 some = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    _mm512_storeu_si512(which + count, _mm512_maskz_compress_epi32(some, index));
+    _mm512_storeu_si512(place + count, _mm512_maskz_compress_epi32(some, index));
     _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(some, numbers));
     // By a register of its own: GCC 12 may spill the mask as 16 bits and count the ones in 32.
     unsigned bits;
@@ -123,7 +124,7 @@ inline int not_zero(const Real* x, int n, int* which, Real* value) {
     count += __builtin_popcount(bits);
   }
 #endif
-  for (; i < n; ++i) which[count] = i, value[count] = x[i], count += !(x[i] == 0);
+  for (; i < n; ++i) place[count] = from + i, value[count] = x[i], count += !(x[i] == 0);
   return count;
 }
 

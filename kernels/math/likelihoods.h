@@ -401,23 +401,28 @@ struct NegativeBinomial {
   static constexpr int parameters = 2;
   static constexpr const char* data = "whole numbers from 0";
 
-  /// What depends on t alone: θ, S(θ) and S'(θ).
+  /// What depends on t alone: itself, θ, 1/θ, S(θ) and S'(θ).
   template <class T>
   struct Dispersion {
-    T log, theta, error, slope;
+    T log, theta, each, error, slope;
   };
   template <class T>
   HD static Dispersion<T> dispersion(T t) {
     const T theta = elbo::exp(t);
-    return {t, theta, stirling_error(theta), stirling_error_slope(theta)};
+    return {t, theta, 1 / theta, stirling_error(theta), stirling_error_slope(theta)};
   }
-  /// Of linear = {μ, θ}; with q = μ/θ and r = μ/(θ+μ)
+  /// Of linear = {q, θ}; with q = μ/θ and r = μ/(θ+μ)
   ///
   ///     log p(0) = -θ log(1+q)        ∂a = -θ r        ∂t = -θ (log(1+q) - r)
   template <class T>
+  HD static Vec<2, T> linear(Vec<2, T> p) {
+    const T theta = elbo::exp(p[1]);
+    return {elbo::exp(p[0]) / theta, theta};
+  }
+  template <class T>
   HD static Observed<2, T> zero(Vec<2, T> linear) {
     const T theta = linear[1];
-    const Log1pOf<T> log = log1p_and_excess(linear[0] / theta);
+    const Log1pOf<T> log = log1p_and_excess(linear[0]);
     return {-theta * log.value, {-theta * log.share, -theta * log.excess}};
   }
   template <class T>
@@ -428,7 +433,7 @@ struct NegativeBinomial {
     const T of_theta = theta * log1p_excess(d * whole, w);
     const T of_x = x * log1p_excess(-(theta * whole) * (d * each), w * (mu.high * each));
     // At 1 by Γ's recurrence from 0, exactly: the sum would cancel as μ → 0.
-    const T of_one = mu.high * whole + zero(Vec<2, T>{mu.high, theta}).score[1];
+    const T of_one = mu.high * whole + zero(Vec<2, T>{mu.high * t.each, theta}).score[1];
     const T of_more = x * (1 / n) / 2 - of_theta + theta * (stirling_series_slope(n) - t.slope);
     return {stirling_series(n) - t.error - stirling_series(x) -
                 (T(law::log_2_pi) + (elbo::log(x * n) - t.log)) / 2 - of_theta - of_x,
@@ -441,13 +446,13 @@ struct NegativeBinomial {
   template <class T>
   HD T log_prob(T x, Vec<2, T> p) const {
     const T some = positive(x > 0 ? x : T(1), p).log_prob;
-    const T none = zero(Vec<2, T>{elbo::exp(p[0]), elbo::exp(p[1])}).log_prob;
+    const T none = zero(linear(p)).log_prob;
     return x > 0 ? some : none;
   }
   template <class T>
   HD Vec<2, T> score(T x, Vec<2, T> p) const {
     const Vec<2, T> some = positive(x > 0 ? x : T(1), p).score;
-    const Vec<2, T> none = zero(Vec<2, T>{elbo::exp(p[0]), elbo::exp(p[1])}).score;
+    const Vec<2, T> none = zero(linear(p)).score;
     return {x > 0 ? some[0] : none[0], x > 0 ? some[1] : none[1]};
   }
   template <class T>
@@ -475,7 +480,12 @@ struct ZeroInflatedNegativeBinomial {
   static constexpr int parameters = 3;
   static constexpr const char* data = "whole numbers from 0";
 
-  /// Of linear = {μ, l, θ}.
+  /// Of linear = {μ/θ, l, θ}.
+  template <class T>
+  HD static Vec<3, T> linear(Vec<3, T> p) {
+    const Vec<2, T> of_counts = NegativeBinomial::linear(Vec<2, T>{p[0], p[2]});
+    return {of_counts[0], p[1], of_counts[1]};
+  }
   template <class T>
   HD static Observed<3, T> zero(Vec<3, T> linear) {
     const Observed<2, T> none = NegativeBinomial::zero(Vec<2, T>{linear[0], linear[2]});
@@ -500,13 +510,13 @@ struct ZeroInflatedNegativeBinomial {
   template <class T>
   HD T log_prob(T x, Vec<3, T> p) const {
     const T some = positive(x > 0 ? x : T(1), p).log_prob;
-    const T none = zero(Vec<3, T>{elbo::exp(p[0]), p[1], elbo::exp(p[2])}).log_prob;
+    const T none = zero(linear(p)).log_prob;
     return x > 0 ? some : none;
   }
   template <class T>
   HD Vec<3, T> score(T x, Vec<3, T> p) const {
     const Vec<3, T> some = positive(x > 0 ? x : T(1), p).score;
-    const Vec<3, T> none = zero(Vec<3, T>{elbo::exp(p[0]), p[1], elbo::exp(p[2])}).score;
+    const Vec<3, T> none = zero(linear(p)).score;
     Vec<3, T> all;
     for (int k = 0; k < 3; ++k) all[k] = x > 0 ? some[k] : none[k];
     return all;

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "kernels/ops/transform.h"
 #include "kernels/state.h"
 
@@ -18,6 +20,7 @@ struct Source {
   int columns = 0;
   std::int64_t stride = 0;  // of dense: bytes from row to row, a multiple of 16
   Real scale = 1;
+  Real filled = 1;                        // the share of entries that are not 0, about
   const std::uint64_t* starts = nullptr;  // of sparse, as the next
   const void* indices = nullptr;          // their columns, u16; from wide_from columns on u32
   // Where only parts are in memory: the row of the first datum of each block of 2^block_shift.
@@ -77,13 +80,62 @@ struct Source {
   }
 };
 
+/// Of each row of a batch what is not 0, in the order of the columns, in place of a matrix
+/// [rows, columns]: where, what it is, and what a transform makes of it that leaves a 0 as it is.
+///
+/// Rows that follow each other, `together` of them, are a row of `memory`: where in their lists
+/// each piece of their columns begins (and the last ends), then the lists of places, of values, and
+/// of what they are transformed to.  Each list goes on where that of the row before ended.
+struct Lists {
+  static constexpr int together = 8, piece = 256;
+  Matrix memory{};
+  int columns = 0;
+  Real filled = 0;           // the share of entries that it lists, about
+  bool transformed = false;  // which values are meant
+
+  bool present() const { return columns > 0; }
+  int pieces() const { return (columns + piece - 1) / piece; }
+  /// Where piece p of row r begins; at `pieces`, where the row ends.
+  int& start(int r, int p) const {
+    return reinterpret_cast<int*>(memory.row(r / together))[r % together * (pieces() + 1) + p];
+  }
+  int* places(int r) const { return reinterpret_cast<int*>(list(r, 0)); }
+  Real* values(int r) const { return list(r, 1); }
+  Real* seen(int r) const { return list(r, 2); }
+
+  /// The shape of the memory of so many rows.
+  static Matrix memory_of(int rows, int columns, bool transformed) {
+    const Lists one{.columns = columns};
+    Matrix m;
+    m.rows = (rows + together - 1) / together;
+    m.columns = m.stride = one.header() + (2 + transformed) * one.room();
+    return m;
+  }
+  /// Whether a transform is such a one.
+  static bool take(const InputTransform& kind) {
+    return open(kind, [](const auto& k) { return k.width() == 1 && k.value(0, 0) == 0; });
+  }
+
+ private:
+  static constexpr int apart = 16;  // numbers of a vector: it may be written beyond a list's end
+  int header() const { return (together * (pieces() + 1) + apart - 1) / apart * apart; }
+  int room() const { return (together * columns + 2 * apart - 1) / apart * apart; }
+  Real* list(int r, int which) const {
+    return memory.row(r / together) + header() + std::ptrdiff_t(which) * room();
+  }
+};
+
 /// out(r, c) = source(datum of row r, c), and in the same pass what a transform makes of it.
+/// What is absent is not made.
 struct Gather {
   Source source;
   Batch batch;
   Matrix out, seen{};
   InputTransform kind{};  // of seen, where that is present
-  void views(auto&& visit) { visit(out, Access::write), visit(seen, Access::write); }
+  Lists lists{};
+  void views(auto&& visit) {
+    visit(out, Access::write), visit(seen, Access::write), visit(lists.memory, Access::write);
+  }
 };
 
 struct GatherBody {

@@ -1,4 +1,5 @@
 #pragma once
+#include "kernels/ops/gather.h"
 #include "kernels/ops/rates.h"
 #include "kernels/ops/reconstruction.h"
 
@@ -13,11 +14,12 @@ namespace elbo {
 struct ObserveRates {
   Rates rates;
   Observe observe;
+  Lists lists{};  // where present, observe.x is these, and has no memory of its own
 
   void views(auto&& visit) {
     visit(rates.theta, Access::read), visit(rates.log_size, Access::read);
-    visit(observe.side, Access::read), visit(observe.x, Access::read);
-    visit(observe.upstream, Access::read);
+    visit(observe.side, Access::read), visit(observe.upstream, Access::read);
+    visit(lists.present() ? lists.memory : observe.x, Access::read);
     visit(rates.log_sum, Access::write), visit(observe.stored, Access::write);
     visit(observe.terms, Access::write), visit(observe.score, Access::write);
     visit(observe.side_score, Access::write);
@@ -61,11 +63,17 @@ struct ObserveRatesBody {
     if (rates.log_sum.present()) team.once([&] { rates.log_sum(r, 0) = log_sum; });
     return {log_size, largest, log_sum};
   }
-  /// The law's parameters of a scalar.
+  /// The law's parameters of a row's scalars, by (scalar, parameter), and of one of them.
+  HD auto row_parameters(int r, const Logarithms& logs) const {
+    return [theta = op.rates.theta.row(r), sum = logs.sum, size = logs.size](int c, int k) {
+      const Real p = theta[c * K + k];
+      return k == 0 ? p - sum + size : p;
+    };
+  }
   HD Vec<K> parameters(int r, int c, const Logarithms& logs) const {
+    const auto of = row_parameters(r, logs);
     Vec<K> p;
-    p[0] = op.rates.theta(r, c * K) - logs.sum + logs.size;
-    for (int k = 1; k < K; ++k) p[k] = op.rates.theta(r, c * K + k);
+    for (int k = 0; k < K; ++k) p[k] = of(c, k);
     return p;
   }
   /// Takes the row's scores through the softmax, in which scalar c has the share share(c).

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "kernels/math/update_rules.h"
+#include "kernels/ops/gather.h"
 #include "kernels/ops/reduce.h"
 #include "kernels/state.h"
 
@@ -79,8 +80,10 @@ struct WeightGradient {
   Matrix dy, x;
   Sink weight, bias;
   Real unit = 0;  // of x, as Product's of a
+  Lists lists{};  // where present, x is these, and has no memory of its own
+  bool bias_alone() const { return !x.present() && !lists.present(); }
   void views(auto&& visit) {
-    visit(dy, Access::read), visit(x, Access::read);
+    visit(dy, Access::read), visit(lists.present() ? lists.memory : x, Access::read);
     weight.views(visit), bias.views(visit);
   }
 };

@@ -118,6 +118,18 @@ TEST(Cost, is_of_each_number_once_an_operation) {
   product.gather = {source, {}, x};  // x is then left behind for others
   EXPECT_EQ(cost(product).flops, 2 * 3 * 5 * 2);
   EXPECT_EQ(cost(product).bytes, from_the_data + number * (15 + 10 + 6));
+
+  // Of lists a place and a value of each entry that is there; what gathers them also transforms.
+  std::vector<Real> memory(1000);
+  const Lists lists{.memory = {memory.data(), 1, 900, 900}, .columns = 5, .filled = Real(0.2)};
+  Product of_lists{{nullptr, 3, 5}, w, true, Store{{}, y}};
+  of_lists.lists = lists;
+  EXPECT_DOUBLE_EQ(cost(of_lists).flops, double(Real(0.2)) * 2 * 3 * 5 * 2);
+  EXPECT_DOUBLE_EQ(cost(of_lists).bytes, number * (double(Real(0.2)) * 2 * 15 + 10 + 6));
+  of_lists.gather = {source, {}, of_lists.a}, of_lists.gather.lists = lists;
+  of_lists.gather.lists.transformed = true;
+  EXPECT_DOUBLE_EQ(cost(of_lists).bytes,
+                   from_the_data + number * (double(Real(0.2)) * 3 * 15 + 10 + 6));
 }
 
 // The sums of what compare_pytorch.py makes for so many data.

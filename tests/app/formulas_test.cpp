@@ -22,7 +22,7 @@ TEST(Formulas, give_what_cost_counts_of_every_operation_of_a_step) {
     for (const int number : {1, 3, 4, 5, 6}) {
       Case which = training_case(number);
       which.batch = 4, which.rows = 4;
-      const Training training(Device::cpu(), which, {.plan = plan});
+      const Training training(Device::simt(), which, {.plan = plan});
       const Program& program = training.program();
       for (std::size_t i = 0; i < program.operations.size(); ++i) {
         SCOPED_TRACE("case " + std::to_string(number) + ": " + program.describe(int(i)));

@@ -362,6 +362,23 @@ Source put(Memory& memory, const Stored& stored, int rows, int columns) {
   return source;
 }
 
+/// Whether lists hold what is not 0 of `dense`, and that times `by`.
+bool lists_are(const Lists& lists, const Values& dense, Real by) {
+  for (int r = 0; r < dense.rows; ++r) {
+    int i = lists.start(r, 0);
+    for (int c = 0; c < dense.columns; ++c) {
+      if (c % Lists::piece == 0 && lists.start(r, c / Lists::piece) != i) return false;
+      if (dense(r, c) == 0) continue;
+      if (lists.places(r)[i] != c || lists.values(r)[i] != dense(r, c) ||
+          lists.seen(r)[i] != by * dense(r, c))
+        return false;
+      ++i;
+    }
+    if (lists.start(r, lists.pieces()) != i) return false;
+  }
+  return true;
+}
+
 TEST(Gathering, gives_the_values_of_any_type_exactly) {
   for (const Stored& kind : stored)
     for (const auto [rows, columns] :
@@ -399,6 +416,15 @@ TEST(Gathering, gives_the_values_of_any_type_exactly) {
               same = same && got(r, c) == wanted;
             }
           EXPECT_TRUE(same) << (way == 0 ? "in order" : way == 1 ? "shuffled" : "from blocks");
+          if (memory.ops().lists_up_to() == 0) continue;  // else it is the host's memory
+          const Matrix shape = Lists::memory_of(rows, columns, true);
+          Gather listing = gather;
+          listing.out.data = nullptr, listing.kind = Affine{2, 0};
+          listing.lists = {.memory = memory.out(shape.rows, shape.columns),
+                           .columns = columns,
+                           .transformed = true};
+          memory.ops().run(listing);
+          EXPECT_TRUE(lists_are(listing.lists, got, 2));
         }
       }
     }

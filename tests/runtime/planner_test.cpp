@@ -16,15 +16,17 @@ using Plan = Program::Plan;
 
 /// A step that trains a model, and what it needs to stay.
 struct Training {
-  Dataset data = grey_images(48, 13);
+  Dataset data;
   Model model;
   Batches batches;
   Optimizer optimizer;
   DeviceArray<double> totals;
   Step step;
 
-  Training(const Device& device, const ModelConfig& config, Plan plan, Real clip = 0)
-      : model(device, config, 1),
+  Training(const Device& device, const ModelConfig& config, Plan plan, Real clip = 0,
+           Dataset of = grey_images(48, 13))
+      : data(std::move(of)),
+        model(device, config, 1),
         batches(device, data, 1),
         optimizer(model.parameters(), Adam{}, Constant{Real(1e-2)}, batches.progress(), clip),
         totals(device, 3),
@@ -109,6 +111,59 @@ TEST(Planner, tells_products_of_bytes_of_what_their_numbers_are_multiples) {
   EXPECT_EQ(training.data.type, Dataset::Type::u8);
   EXPECT_TRUE(told(of_products) && of_products[0] != 0);
   EXPECT_TRUE(told(of_gradients));
+}
+
+/// Counts of 48 cells, of which one in `of` is not 0.
+Dataset cells(int genes, unsigned of) {
+  Dataset data = grey_images(48, genes);
+  data.scale = 1;
+  for (std::size_t i = 0; i < data.bytes.size(); ++i)
+    data.bytes[i] = i % of == 0 ? std::uint8_t(data.bytes[i] % 5 + 1) : std::uint8_t(0);
+  return data;
+}
+
+// Two thirds of the entries of the one are 0, and of the other nine tenths.
+TEST(Planner, goes_through_lists_where_few_counts_are_not_0) {
+  const Device device = Device::cpu();
+  const double most = device.backend().ops().lists_up_to();
+  ASSERT_TRUE(most > 0.1 && most < 0.3);
+  const ModelConfig counts{.hidden = {11},
+                           .latent = 3,
+                           .norm = "batch",
+                           .input = "log1p",
+                           .likelihood = "negative_binomial",
+                           .rates = "library"};
+  ModelConfig wider = counts, of_data = counts;
+  wider.input = "indicated";
+  of_data.rates = "plain", of_data.likelihood = "poisson";
+  struct Expected {
+    const char* what;
+    ModelConfig config;
+    unsigned of;
+    bool first_layer, law, gathered;  // by lists; by the first product
+  };
+  for (const Expected& e : {Expected{"few", counts, 10, true, true, true},
+                            {"many", counts, 3, false, false, false},
+                            {"two numbers an entry", wider, 10, false, false, false},
+                            {"a law that reads all", of_data, 10, true, false, false}}) {
+    SCOPED_TRACE(e.what);
+    ModelConfig config = e.config;
+    config.observed = 301, config.total = 20;  // more than a norm works out beside itself
+    const Training training(device, config, Plan::fused, 0, cells(config.observed, e.of));
+    int products = 0, gathered = 0, gradients = 0, laws = 0;
+    for (const Operation& operation : training.step.program().operations) {
+      if (const auto* product = std::get_if<Product>(&operation))
+        products += product->lists.present(), gathered += product->gathers();
+      if (const auto* group = std::get_if<WeightGradients>(&operation))
+        for (const WeightGradient& layer : group->layers) gradients += layer.lists.present();
+      if (const auto* rates = std::get_if<ObserveRates>(&operation))
+        laws += rates->lists.present();
+    }
+    EXPECT_EQ(products, e.first_layer) << training.step.program().describe();
+    EXPECT_EQ(gradients, e.first_layer);
+    EXPECT_EQ(laws, e.law);
+    EXPECT_EQ(gathered, e.gathered);
+  }
 }
 
 TEST(Planner, makes_eight_operations_of_the_27_of_a_vae_with_one_hidden_layer) {
