@@ -66,11 +66,15 @@ void expect_to_lose_not_one_step(const Words& more, bool streamed = false) {
 
 TEST(RunFolder, has_the_same_weights_whatever_the_number_of_threads) {
   const TemporaryFolder folder;
-  for (const char* threads : {"1", "2", "3"}) {
-    ASSERT_EQ(setenv("ELBO_THREADS", threads, 1), 0);
+  for (const std::string threads : {"1", "2", "3"}) {
+    Words of_cells = short_training(threads + " of cells", {"--batch", "37", "--preset", "scvi"});
+    of_cells[1] = "builtin:cell-cycle?n=200";
+    ASSERT_EQ(setenv("ELBO_THREADS", threads.c_str(), 1), 0);
     ASSERT_EQ(run(folder, short_training(threads, {"--batch", "37"})).status, 0);
+    ASSERT_EQ(run(folder, of_cells).status, 0);
     ASSERT_EQ(unsetenv("ELBO_THREADS"), 0);
-    EXPECT_TRUE(weights_of(folder, threads) == weights_of(folder, "1")) << threads;
+    for (const std::string what : {"", " of cells"})
+      EXPECT_TRUE(weights_of(folder, threads + what) == weights_of(folder, "1" + what)) << threads;
   }
 }
 
