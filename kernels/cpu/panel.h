@@ -22,8 +22,8 @@ void pack(const Factor& b, int first, int n, int from, int depth, Real* panel) {
   if (b.step == 1)
     for (; k + lanes <= depth; k += lanes)
       for (int v = 0; v < V; ++v) {
-        // Lines of more rows than the processor foresees.
-        if (k + 3 * lanes <= depth)
+        // Of a wide panel more rows than the processor foresees (narrow ones are fetched ahead).
+        if (V > 3 && k + 3 * lanes <= depth)
           for (int i = 0; i < lanes; ++i)
             __builtin_prefetch(b.at(first + std::min(v * lanes + i, n - 1), from + k + 2 * lanes));
         Vector square[lanes];
