@@ -194,7 +194,7 @@ void read_values(const Hdf5File& file, const std::string& at, Dataset& data) {
     return store(data, std::move(values));
   }
   const bool by_rows = format == "csr";
-  Lists lists = read_lists(file, at + "/indptr", at + "/indices", at + "/data",
+  ListedRows lists = read_lists(file, at + "/indptr", at + "/indices", at + "/data",
                            by_rows ? data.rows : data.columns, by_rows ? data.columns : data.rows);
   store(data, by_rows ? std::move(lists) : turned(lists, data.rows));
 }

@@ -331,7 +331,7 @@ void Hdf5File::write_attribute(const std::string& object, const std::string& nam
           "' of '", object, "' cannot be written");
 }
 
-Lists read_lists(const Hdf5File& file, const std::string& starts, const std::string& indices,
+ListedRows read_lists(const Hdf5File& file, const std::string& starts, const std::string& indices,
                  const std::string& values, long major, long minor) {
   const auto length = [&](const std::string& name) {
     const std::vector<long> extents = file.extents(name);
@@ -344,7 +344,7 @@ Lists read_lists(const Hdf5File& file, const std::string& starts, const std::str
           " elements, '", values, "' has ", entries);
   require(major >= 0 && length(starts) == major + 1, file.path(), ": '", starts, "' has ",
           length(starts), " elements, expected ", major + 1);
-  Lists lists;
+  ListedRows lists;
   long last = 0;
   for (const std::int64_t start : file.numbers<std::int64_t>(starts)) {
     require(start >= last && start <= entries && (start == 0 || !lists.starts.empty()), file.path(),

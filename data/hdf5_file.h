@@ -63,7 +63,7 @@ class Hdf5File {
 
 /// A compressed sparse matrix: `starts` has major + 1 places of `indices` and `values`.
 /// Errors: lists that do not fit together, an index outside [0, minor), numbers beyond float32.
-Lists read_lists(const Hdf5File&, const std::string& starts, const std::string& indices,
+ListedRows read_lists(const Hdf5File&, const std::string& starts, const std::string& indices,
                  const std::string& values, long major, long minor);
 
 /// Errors: an infinite number, or one too large for float32, of the dataset.

@@ -207,7 +207,7 @@ SizeEffect size_effect(const Dataset& data, bool counts) {
   const std::vector<Column> columns = columns_of(data);
   const auto n = std::size_t(data.rows), d = std::size_t(data.columns);
   // Rows as lists, so that an iteration costs what is listed.
-  Lists lists{{0}, {}, {}};
+  ListedRows lists{{0}, {}, {}};
   std::vector<double> means(d, 0);
   double squares = 0;
   for (long r = 0; r < data.rows; ++r) {

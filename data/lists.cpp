@@ -12,7 +12,7 @@ namespace elbo {
 namespace {
 
 /// Sorts each row, sums what is of one place and drops zeros.
-void join(Lists& lists) {
+void join(ListedRows& lists) {
   std::vector<std::pair<std::uint32_t, float>> row;
   std::size_t kept = 0;
   for (std::size_t r = 0; r + 1 < lists.starts.size(); ++r) {
@@ -38,7 +38,7 @@ void join(Lists& lists) {
 
 }  // namespace
 
-void store(Dataset& data, Lists lists) {
+void store(Dataset& data, ListedRows lists) {
   join(lists);
   const bool bytes = std::all_of(lists.values.begin(), lists.values.end(), [](float value) {
     return value >= 0 && value <= 255 && value == std::floor(value);
@@ -72,7 +72,7 @@ void store(Dataset& data, std::vector<float> values) {
     return value >= 0 && value <= 255 && value == std::floor(value);
   });
   if (8 * (filled + std::size_t(data.rows) + 1) < values.size() * (bytes ? 1 : sizeof(float))) {
-    Lists lists{{0}, {}, {}};
+    ListedRows lists{{0}, {}, {}};
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (values[i] != 0)
         lists.columns.push_back(std::uint32_t(i % columns)), lists.values.push_back(values[i]);
@@ -85,8 +85,8 @@ void store(Dataset& data, std::vector<float> values) {
   else data.floats = std::move(values);
 }
 
-Lists turned(const Lists& lists, long columns) {
-  Lists other;
+ListedRows turned(const ListedRows& lists, long columns) {
+  ListedRows other;
   other.starts.assign(std::size_t(columns) + 1, 0);
   for (const std::uint32_t column : lists.columns) ++other.starts[column + 1];
   std::partial_sum(other.starts.begin(), other.starts.end(), other.starts.begin());

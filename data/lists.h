@@ -9,7 +9,7 @@ namespace elbo {
 
 /// Values of a sparse matrix by rows: row r lists columns and values from starts[r] to before
 /// starts[r + 1], in any order.
-struct Lists {
+struct ListedRows {
   std::vector<std::uint64_t> starts;
   std::vector<std::uint32_t> columns;
   std::vector<float> values;
@@ -21,13 +21,13 @@ struct Lists {
 /// u8 where all are whole numbers from 0 to 255, else float32; csr where its lists (8 bytes a row,
 /// 8 a value that is not 0) take less memory than that; scale 1.
 /// Errors: the values take more memory than the machine has, either way.
-void store(Dataset& data, Lists lists);
+void store(Dataset& data, ListedRows lists);
 
 /// The same of all values, [rows, columns].
 void store(Dataset& data, std::vector<float> values);
 
 /// The same values by columns: what was row r becomes column r of `columns` rows.
-Lists turned(const Lists&, long columns);
+ListedRows turned(const ListedRows&, long columns);
 
 /// Errors: more bytes than the machine has memory.
 void require_memory(const std::string& source, long rows, long columns, double bytes);

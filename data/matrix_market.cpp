@@ -186,8 +186,8 @@ class MatrixMarketParser {
   }
 
   /// Each row's entries behind one another.
-  Lists lists() const {
-    Lists lists;
+  ListedRows lists() const {
+    ListedRows lists;
     lists.starts.assign(std::size_t(data_.rows) + 1, 0);
     for (const Entry& e : found_) ++lists.starts[std::size_t(e.row) + 1];
     std::partial_sum(lists.starts.begin(), lists.starts.end(), lists.starts.begin());

@@ -72,7 +72,7 @@ Dataset of_lists(const Indices& starts, const Indices& columns, const Values& va
   }
   Dataset data;
   data.source = "array", data.rows = rows, data.columns = int(width);
-  store(data, Lists{{starts.data(), starts.data() + starts.size()},
+  store(data, ListedRows{{starts.data(), starts.data() + starts.size()},
                     {columns.data(), columns.data() + columns.size()},
                     {values.data(), values.data() + values.size()}});
   return data;
