@@ -609,18 +609,22 @@ class Planner {
     }
   }
 
+  /// The one tensor that a product could leave behind in the gather's place, or 0: the rows of a
+  /// dense source, or lists.
+  static int alone_made_by(const Gather& gather) {
+    const int lists = gather.lists.memory.tensor, rows = gather.out.tensor;
+    if (gather.seen.tensor || (lists && rows)) return 0;
+    return lists ? lists : gather.source.sparse() ? 0 : rows;
+  }
   /// The first layer's product takes the batch from the data set itself.
   void attach_gathers() {
     for (int i = 0; i < int(list_.size()); ++i) {
       const Gather* const gather = std::get_if<Gather>(&list_[i]);
-      if (!gather || gather->seen.tensor) continue;
-      const bool lists = gather->lists.present();
-      if (lists ? gather->out.tensor != 0 : gather->source.sparse()) continue;
-      const int made = lists ? gather->lists.memory.tensor : gather->out.tensor;
-      if (only_writer(made) != i) continue;
+      const int made = gather ? alone_made_by(*gather) : 0;
+      if (!made || only_writer(made) != i) continue;
       const auto all = readers(made);
       Product* const product = all.empty() ? nullptr : std::get_if<Product>(&list_[all[0]]);
-      if (!product || (lists ? product->lists.memory : product->a).tensor != made ||
+      if (!product || (product->a.tensor != made && product->lists.memory.tensor != made) ||
           product->b.tensor == made || !can_wait(i, all[0]) ||
           !std::holds_alternative<BiasActivate>(product->epilogue))
         continue;
