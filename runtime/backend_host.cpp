@@ -1,5 +1,3 @@
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -8,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/instruction_sets.h"
+#include "kernels/cpu/memory.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/large_products.h"
 #include "runtime/backend.h"
@@ -33,14 +32,9 @@ class Host final : public Backend {
   }
 
   void* allocate(std::size_t bytes) override {
-    // Large pages for large blocks: tiles walk down columns, and every row may be a page of its own.
-    constexpr std::size_t page = std::size_t(2) << 20;
-    const std::size_t unit = bytes >= 2 * page ? page : 256;
-    const std::size_t whole = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
-    void* const memory = std::aligned_alloc(unit, whole);
-    require(memory, "out of memory: ", whole, " bytes wanted");
-    if (unit == page) madvise(memory, whole, MADV_HUGEPAGE);
-    return std::memset(memory, 0, whole);
+    void* const memory = cpu::allocate(bytes);
+    require(memory, "out of memory: ", bytes, " bytes wanted");
+    return std::memset(memory, 0, bytes);
   }
   void release(void* memory) noexcept override { std::free(memory); }
   void copy_to_device(void* to, const void* from, std::size_t bytes) override {

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstddef>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
+#include "kernels/cpu/memory.h"
 #include "kernels/cpu/vector.h"
 
 namespace elbo::cpu {
@@ -17,13 +19,14 @@ inline T* scratch(std::size_t count) {
   struct Memory {
     T* data = nullptr;
     std::size_t size = 0;
-    ~Memory() { operator delete[](data, std::align_val_t(64)); }
+    ~Memory() { std::free(data); }
   };
   thread_local Memory memory;
   if (memory.size < count) {
-    operator delete[](std::exchange(memory.data, nullptr), std::align_val_t(64));
+    std::free(std::exchange(memory.data, nullptr));
     memory.size = 0;
-    memory.data = static_cast<T*>(operator new[](count * sizeof(T), std::align_val_t(64)));
+    memory.data = static_cast<T*>(allocate(count * sizeof(T)));
+    if (!memory.data) throw std::bad_alloc();
     memory.size = count;
   }
   return memory.data;
