@@ -358,7 +358,7 @@ struct Poisson {
   HD static Observed<1, T> positive(T x, Vec<1, T> p) {
     const Parts<T> rate = exp_parts(p[0]);
     const T d = (x - rate.high) - rate.low;
-    return {-stirling_series(x) - (T(law::log_2_pi) + elbo::log(x)) / 2 -
+    return {-stirling_series(x) - (T(law::log_2_pi) + log_from_one(x)) / 2 -
                 x * log1p_excess(-d / x, rate.high / x),
             {d}};
   }
@@ -436,7 +436,7 @@ struct NegativeBinomial {
     const T of_one = mu.high * whole + zero(Vec<2, T>{mu.high * t.each, theta}).score[1];
     const T of_more = x * (1 / n) / 2 - of_theta + theta * (stirling_series_slope(n) - t.slope);
     return {stirling_series(n) - t.error - stirling_series(x) -
-                (T(law::log_2_pi) + (elbo::log(x * n) - t.log)) / 2 - of_theta - of_x,
+                (T(law::log_2_pi) + (log_from_one(x * n) - t.log)) / 2 - of_theta - of_x,
             {theta * whole * d, x > 1 ? of_more : of_one}};
   }
   template <class T>

@@ -74,7 +74,7 @@ HD Log1pOf<T> log1p_and_excess(T q) {
   // Beyond, r is 1, s is not used, and the product would overflow; a NaN stays one.
   const T below = q > T(1e18) ? T(1e18) : q, inverse = 1 / ((1 + below) * (2 + below));
   const T r = below * (2 + below) * inverse, s = below * (1 + below) * inverse;
-  const T u = s * s, more = 2 * u * artanh_tail(u), log = elbo::log(1 + q);
+  const T u = s * s, more = 2 * u * artanh_tail(u), log = log_from_one(1 + q);
   const bool near = u < artanh_reach<T>;
   return {near ? s * (2 + more) : log, r, near ? s * (r + more) : log - r};
 }

@@ -55,7 +55,7 @@ struct ObserveRatesBody {
     const int n = scalars();
     const Real largest = team.max(n, a);
     const Vec<1> sum = team.sum(n, [&](int c) {
-      const Real e = elbo::exp(a(c) - largest);
+      const Real e = exp_of_negative(a(c) - largest);
       keep(c, e);
       return Vec<1>{e};
     });

@@ -56,8 +56,9 @@ struct RatesBody {
     Real log_sum = 0;
     if (op.softmax) {
       const Real largest = team.max(n, a);
-      log_sum = largest +
-                elbo::log(team.sum(n, [&](int c) { return Vec<1>{elbo::exp(a(c) - largest)}; })[0]);
+      const Vec<1> sum =
+          team.sum(n, [&](int c) { return Vec<1>{exp_of_negative(a(c) - largest)}; });
+      log_sum = largest + elbo::log(sum[0]);
       team.once([&] { op.log_sum(r, 0) = log_sum; });
     }
     const Real log_size = op.log_size(r / op.repeat, 0);

@@ -37,34 +37,43 @@ TEST(SpecialFunctions, log_log1p_and_expm1_have_their_known_values) {
 }
 
 /// Every 997th float from `from` to `to` (of one sign): f(float) against f(double), whose own error
-/// is nothing beside 2 ulp of a float.
+/// is nothing beside an ulp of a float.
 template <class F>
-void expect_two_ulp(F f, float from, float to) {
+void expect_ulp(F f, float from, float to, int most = 2) {
   const std::uint32_t last = std::bit_cast<std::uint32_t>(to);
   for (std::uint32_t bits = std::bit_cast<std::uint32_t>(from); bits <= last; bits += 997) {
     const float x = std::bit_cast<float>(bits);
     const double exact = f(double(x));
-    ASSERT_NEAR(f(x), exact, 2 * ulp(exact)) << x;
+    ASSERT_NEAR(f(x), exact, most * ulp(exact)) << x;
   }
 }
 
 TEST(SpecialFunctions, log_log1p_and_expm1_err_by_at_most_2_ulp_over_all_floats) {
   const float least = std::numeric_limits<float>::denorm_min();
   const float greatest = std::numeric_limits<float>::max();
-  expect_two_ulp(log_of, least, greatest);
-  expect_two_ulp(log1p_of, least, greatest);
-  expect_two_ulp(log1p_of, -least, -0.99999994f);
-  expect_two_ulp(expm1_of, least, 88.72283f);
-  expect_two_ulp(expm1_of, -least, -greatest);
+  expect_ulp(log_of, least, greatest);
+  expect_ulp([](auto x) { return elbo::log_from_one(x); }, 1, greatest);
+  expect_ulp(log1p_of, least, greatest);
+  expect_ulp(log1p_of, -least, -0.99999994f);
+  expect_ulp(expm1_of, least, 88.72283f);
+  expect_ulp(expm1_of, -least, -greatest);
+}
+
+TEST(SpecialFunctions, expm1_minus_errs_by_at_most_4_ulp_over_all_floats) {
+  const auto f = [](auto x) { return elbo::expm1_minus(x); };
+  expect_ulp(f, 1e-18f, 88.7f, 4);
+  expect_ulp(f, -1e-18f, -std::numeric_limits<float>::max(), 4);
+  EXPECT_EQ(f(0.f), 0);
+  EXPECT_TRUE(std::isnan(f(nan)));
 }
 
 TEST(SpecialFunctions, exp_errs_by_at_most_2_ulp_over_all_floats) {
   const auto exp_of = [](auto x) { return elbo::exp(x); };
   const auto of_negative = [](auto x) { return elbo::exp_of_negative(x); };
   const float least = std::numeric_limits<float>::denorm_min();
-  expect_two_ulp(exp_of, least, 88.72283f);
-  expect_two_ulp(exp_of, -least, -infinity);
-  expect_two_ulp(of_negative, -least, -infinity);
+  expect_ulp(exp_of, least, 88.72283f);
+  expect_ulp(exp_of, -least, -infinity);
+  expect_ulp(of_negative, -least, -infinity);
   EXPECT_EQ(elbo::exp_of_negative(0.f), 1);
   EXPECT_EQ(elbo::exp_of_negative(-0.f), 1);
   EXPECT_TRUE(std::isnan(elbo::exp_of_negative(nan)));
@@ -73,7 +82,7 @@ TEST(SpecialFunctions, exp_errs_by_at_most_2_ulp_over_all_floats) {
 TEST(SpecialFunctions, tanh_errs_by_at_most_2_ulp_over_all_floats) {
   const auto tanh_of = [](auto x) { return elbo::tanh(x); };
   const float least = std::numeric_limits<float>::denorm_min();
-  for (const float sign : {1.f, -1.f}) expect_two_ulp(tanh_of, sign * least, sign * infinity);
+  for (const float sign : {1.f, -1.f}) expect_ulp(tanh_of, sign * least, sign * infinity);
   EXPECT_TRUE(std::isnan(elbo::tanh(nan)));
 }
 
@@ -84,8 +93,8 @@ TEST(SpecialFunctions, sine_and_cosine_of_a_turn_err_by_at_most_2_ulp) {
   const float least = 0x1p-33f;
   for (const auto& [from, to] :
        {std::pair{least, 0.2499f}, {0.2501f, 0.4999f}, {0.5001f, 0.7499f}, {0.7501f, 0.9999f}}) {
-    expect_two_ulp(sine, from, to);
-    expect_two_ulp(cosine, from, to);
+    expect_ulp(sine, from, to);
+    expect_ulp(cosine, from, to);
   }
   EXPECT_EQ(turn(0.25f).cosine, 0);
   EXPECT_EQ(turn(0.5f).sine, 0);
@@ -100,6 +109,9 @@ TEST(SpecialFunctions, log_log1p_and_expm1_take_infinities_and_NaN_as_the_C_libr
   EXPECT_TRUE(std::isnan(elbo::log(-1e-45f)));
   EXPECT_TRUE(std::isnan(elbo::log(-infinity)));
   EXPECT_TRUE(std::isnan(elbo::log(nan)));
+  EXPECT_EQ(elbo::log_from_one(1.f), 0);
+  EXPECT_EQ(elbo::log_from_one(infinity), infinity);
+  EXPECT_TRUE(std::isnan(elbo::log_from_one(nan)));
   EXPECT_EQ(elbo::log1p(0.f), 0);
   EXPECT_EQ(elbo::log1p(-1.f), -infinity);
   EXPECT_EQ(elbo::log1p(infinity), infinity);
