@@ -33,6 +33,7 @@ struct Known {
   // Where not 0, each number of the factor is that times a whole number from 0 to 256, rounded.
   Real unit_a = 0, unit_b = 0;
   const std::byte* split_b = nullptr;  // what split_on_tiles made of b, from its first column on
+  const Real* bias = nullptr;  // of n, a multiple of 16: what the sums begin with; on tiles alone
 };
 
 /// Adds the sum of each column of `in`, in the order of the rows, to out.
@@ -66,7 +67,8 @@ using Multiply = decltype(multiply);
 /// such number, with the unit in the other factor: three products, two more roundings an entry.
 /// Numbers that round to infinity as bfloat16 (3.3962e38 and more) count as not finite, and
 /// products below the least normal float as 0.
-/// An entry's sum has one order here too, that of the depth by 32, whatever the shape.
+/// An entry's sum has one order here too, that of the depth by 32, whatever the shape; it begins
+/// with the bias, where there is one.
 /// 12 m n depth FLOP in bfloat16, 6 of whole numbers; there are 16 such for each of float's.
 void multiply_on_tiles(bool a_transposed, bool b_transposed, int m, int n, int depth, const Real* a,
                        int a_stride, const Real* b, int b_stride, Real* c, int c_stride,

@@ -176,7 +176,7 @@ constexpr bool is_new(const int (&part)[products], int product, int a_parts, int
 /// `a_next` and `b_next` bytes on.  Of nine products of parts the three smallest are left out.
 template <int R, int V, int a_parts, int b_parts>
 void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::ptrdiff_t b_next,
-           int blocks, bool add, Real* c, std::ptrdiff_t c_stride, Ahead& soon) {
+           int blocks, bool add, const Real* bias, Real* c, std::ptrdiff_t c_stride, Ahead& soon) {
   static_assert(R * V <= 4 && V <= 2);
   // Tiles 0 to 3 are c's, 6 and 7 b's, the others a's.
   constexpr auto row = [](auto n) {
@@ -194,6 +194,7 @@ void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::p
   each(rows, [&](auto r) {
     each(columns, [&](auto v) {
       if (add) load_tile<r * V + v>(at(r, v), stride);
+      else if (bias) load_tile<r * V + v>(bias + v * side, 0);
       else zero_tile<r * V + v>();
     });
   });
@@ -221,12 +222,13 @@ void tiles(const std::byte* a, std::ptrdiff_t a_next, const std::byte* b, std::p
 /// Rows of tiles of c, `high` of them, V of a column: the result of some tiles of a by V of b.
 template <int V, int a_parts, int b_parts>
 void tile_rows(const std::byte* a, int high, std::ptrdiff_t a_next, const std::byte* b,
-               std::ptrdiff_t b_next, int blocks, bool add, Real* c, int c_stride, Ahead& soon) {
+               std::ptrdiff_t b_next, int blocks, bool add, const Real* bias, Real* c, int c_stride,
+               Ahead& soon) {
   constexpr int most = 4 / V;
   for (int row = 0; row < high;) {
     const int left = high - row;
     const auto some = [&]<int R>(std::integral_constant<int, R>) {
-      tiles<R, V, a_parts, b_parts>(a + row * a_next, a_next, b, b_next, blocks, add,
+      tiles<R, V, a_parts, b_parts>(a + row * a_next, a_next, b, b_next, blocks, add, bias,
                                     c + std::ptrdiff_t(row) * side * c_stride, c_stride, soon);
       row += R;
     };
@@ -283,7 +285,8 @@ void multiply_parts(const Factor& left, const Factor& right, bool b_transposed, 
                                               : columns;
       const auto of_columns =
           count > side ? tile_rows<2, a_parts, b_parts> : tile_rows<1, a_parts, b_parts>;
-      of_columns(lines, high, a_next, with, b_next, blocks, from > 0, c + first, c_stride, soon);
+      of_columns(lines, high, a_next, with, b_next, blocks, from > 0,
+                 known.bias ? known.bias + first : nullptr, c + first, c_stride, soon);
     }
   }
   asm volatile("tilerelease");

@@ -62,25 +62,23 @@ constexpr int normals_beyond = 4 * (PhiloxBlocks::count + 1);
   }
 }
 
-/// out[i] = row.factor(unit + i) for i < n, unit a multiple of 4; there must be room for
-/// normals_beyond more.
+/// out[i] = row.factor(unit + i) for i < n, unit a multiple of 4.  It fills whole registers of
+/// words: there must be room for the next multiple of factors_together.
+constexpr int factors_together = 4 * PhiloxBlocks::count;
 [[gnu::always_inline]] inline void draw_factors(const DropoutMask::Row& row, int unit, int n,
                                                 Real* out) {
-  constexpr int pairs = 2 * PhiloxBlocks::count;
+  constexpr int pairs = factors_together / 2;
   for (int first = 0; first < n; first += 2 * pairs) {
     const PhiloxBlocks drawn = PhiloxBlocks::at(std::uint32_t((unit + first) / 4), row.noise);
-    Real factors[2][pairs];
-    for (int i = 0; i < 2; ++i) {
-      std::uint32_t words[pairs];
-      const auto some = drawn.pairs(i);
-      std::memcpy(words, &some, sizeof some);
-      for (int k = 0; k < pairs; ++k) factors[i][k] = words[k] >= row.dropped ? row.scale : Real(0);
-    }
-    if constexpr (pairs == lanes)
-      interleave(load(factors[0]), load(factors[1]), out + first,
-                 std::make_integer_sequence<int, lanes>{});
-    else
-      for (int k = 0; k < 2 * pairs; ++k) out[first + k] = factors[k % 2][k / 2];
+    using Some [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
+    const Some even = Some(drawn.pairs(0)), odd = Some(drawn.pairs(1));
+    if constexpr (pairs == lanes) {
+      const Vector scale = Vector{} + row.scale;
+      interleave(even >= row.dropped ? scale : Vector{}, odd >= row.dropped ? scale : Vector{},
+                 out + first, std::make_integer_sequence<int, lanes>{});
+    } else
+      for (int k = 0; k < 2 * pairs; ++k)
+        out[first + k] = (k % 2 ? odd : even)[k / 2] >= row.dropped ? row.scale : Real(0);
   }
 }
 

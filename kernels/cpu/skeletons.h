@@ -13,16 +13,21 @@ namespace elbo::cpu {
 inline namespace ELBO_ISA {
 
 /// Σ f(i) of a row, in double: f is worked out in pieces, so that the loop over it is vectorised,
-/// and so are the sums.
-template <class F>
+/// and so are the sums.  `padded`: f may be asked for up to room(n) terms, which do not count.
+template <bool padded = false, class F>
 [[gnu::always_inline]] inline double sum_of(int n, F&& f) {
   constexpr int piece = 256, beside = 4;
   Real terms[piece + beside * wide_lanes];
   Wide sums[beside] = {};
   for (int first = 0; first < n; first += piece) {
     const int count = std::min(piece, n - first);
+    if constexpr (padded)
+      for (int i = 0; i < count; i += lanes)
 #pragma GCC ivdep
-    for (int i = 0; i < count; ++i) terms[i] = f(first + i);
+        for (int k = i; k < i + lanes; ++k) terms[k] = f(first + k);
+    else
+#pragma GCC ivdep
+      for (int i = 0; i < count; ++i) terms[i] = f(first + i);
     std::fill_n(terms + count, beside * wide_lanes, Real(0));
     for (int i = 0; i < count; i += beside * wide_lanes)
 #pragma GCC unroll 4
@@ -91,9 +96,13 @@ struct RowTeam {
 };
 
 /// Adjacent columns of a matrix, walked row by row.
+constexpr int most_columns = 32;  // floats of two cache lines: what one drawing of noise gives
+static_assert(most_columns % factors_together == 0);
+template <bool whole>  // there are so many
 struct ColumnTeam {
-  static constexpr int most = 32;  // floats of two cache lines: what one drawing of noise gives
-  int first, count;
+  static constexpr int most = most_columns;
+  int first, some;
+  int count() const { return whole ? most : some; }
 
   template <class Numbers>
   struct PerColumn {
@@ -109,10 +118,11 @@ struct ColumnTeam {
 
   template <class F>
   void each(int n, F&& f) const {
+    const int columns = count();
     for (int i = 0; i < n; ++i) {
       const auto row = f(i);
 #pragma GCC ivdep
-      for (int c = first; c < first + count; ++c) row(c);
+      for (int c = first; c < first + columns; ++c) row(c);
     }
   }
   template <class F>
@@ -120,23 +130,24 @@ struct ColumnTeam {
     using Terms = decltype(f(0)(0));
     PerColumn<Terms> sums{first, {}};
     double total[sums.K][most] = {};
+    const int columns = count();
     for (int i = 0; i < n; ++i) {
       const auto row = f(i);
 #pragma GCC ivdep
-      for (int c = 0; c < count; ++c) {
+      for (int c = 0; c < columns; ++c) {
         const Terms v = row(first + c);
         for (int k = 0; k < sums.K; ++k) total[k][c] += v[k];
       }
     }
     for (int k = 0; k < sums.K; ++k)
-      for (int c = 0; c < count; ++c) sums.v[k][c] = Real(total[k][c]);
+      for (int c = 0; c < columns; ++c) sums.v[k][c] = Real(total[k][c]);
     return sums;
   }
   template <class F>
   auto per_column(F&& f) const {
     using Numbers = decltype(f(0));
     PerColumn<Numbers> all{first, {}};
-    for (int c = 0; c < count; ++c) {
+    for (int c = 0; c < count(); ++c) {
       const Numbers v = f(first + c);
       for (int k = 0; k < all.K; ++k) all.v[k][c] = v[k];
     }
@@ -144,7 +155,7 @@ struct ColumnTeam {
   }
   template <class F>
   void columns(F&& f) const {
-    for (int c = first; c < first + count; ++c) f(c);
+    for (int c = first; c < first + count(); ++c) f(c);
   }
 };
 
@@ -152,7 +163,7 @@ struct ColumnTeam {
 /// threads, and every sum has a fixed order: results do not depend on who did what.
 struct Skeletons {
   static constexpr int map_rows_per_task = 8;
-  static constexpr int rows_of_band = 256;
+  static constexpr int rows_of_band = 128;
   Multiply* multiply = cpu::multiply;
   Split* split = nullptr;  // where that is multiply_on_tiles
   // Of a band: the rows that gemm and observe_rates go through, on one thread, the dispersions, and
@@ -243,7 +254,7 @@ struct Skeletons {
       for (int r = task * map_rows_per_task; r < end; ++r) {
         if constexpr (takes_factors<Body>) {
           DropoutMask& mask = body.op.norm.mask;
-          Real* const factors = scratch<Purpose::noise>(std::size_t(columns) + normals_beyond);
+          Real* const factors = scratch<Purpose::noise>(std::size_t(columns) + factors_together);
           draw_factors(mask.row(r), 0, columns, factors);
           mask.given = {factors, 1, columns, 0};  // the same row whichever is asked for
         }
@@ -254,19 +265,19 @@ struct Skeletons {
 
   template <class Body>
   void column_pass(int columns, const Body& shared) const {
-    ThreadPool::shared().run(divide_up(columns, ColumnTeam::most), [&](int task) {
+    ThreadPool::shared().run(divide_up(columns, most_columns), [&](int task) {
       Body body = shared;
-      const int first = task * ColumnTeam::most, n = std::min(ColumnTeam::most, columns - first);
+      const int first = task * most_columns, n = std::min(most_columns, columns - first);
       if constexpr (takes_factors<Body>) {
         DropoutMask& mask = body.op.norm.mask;
-        constexpr int stride = ColumnTeam::most + normals_beyond;
         const int rows = body.op.norm.x.rows;
-        Real* const factors = scratch<Purpose::noise>(std::size_t(rows) * stride);
+        Real* const factors = scratch<Purpose::noise>(std::size_t(rows) * most_columns);
         for (int r = 0; r < rows; ++r)
-          draw_factors(mask.row(r), first, n, factors + std::ptrdiff_t(r) * stride);
-        mask.given = {factors, rows, n, stride}, mask.given_from = first;
+          draw_factors(mask.row(r), first, n, factors + std::ptrdiff_t(r) * most_columns);
+        mask.given = {factors, rows, n, most_columns}, mask.given_from = first;
       }
-      body(ColumnTeam{first, n});
+      if (n == most_columns) body(ColumnTeam<true>{first, n});
+      else body(ColumnTeam<false>{first, n});
     });
   }
 
@@ -287,23 +298,58 @@ struct Skeletons {
       const int across = task % tiles.across, column = across * tiles.columns;
       const int row = first + task / tiles.across * tiles.rows;
       const int m = std::min(tiles.rows, last - row);
-      const int n = std::min(tiles.columns, op.columns() - column), stride = room(n);
-      Real* const tile = scratch(std::size_t(room(m)) * stride);
+      const int n = std::min(tiles.columns, op.columns() - column);
+      const bool whole = m == room(m) && n == room(n) && op.depth() > 0;
+      Place to = whole ? place_of(body, row, column) : Place{};
+      const bool finished = to.sums && (!to.bias || (split && !lists));
+      if (!to.sums) to = {scratch(std::size_t(room(m)) * room(n)), room(n)};
       const Real* const b = op.b_transposed ? op.b.row(column) : op.b.data + column;
       if (lists) {
         for (int r = row; r < row + m && op.gathers(); ++r) list_row(op.gather, r);
-        listed_times(op.lists, row, op.b_transposed, m, n, op.depth(), b, op.b.stride, tile,
-                     stride);
+        listed_times(op.lists, row, op.b_transposed, m, n, op.depth(), b, op.b.stride, to.sums,
+                     to.stride);
       } else
         multiply(false, op.b_transposed, m, n, op.depth(), op.a.row(row), op.a.stride, b,
-                 op.b.stride, tile, stride,
+                 op.b.stride, to.sums, to.stride,
                  {.unit_a = op.unit,
-                  .split_b = weights ? weights + split_bytes(column, op.depth()) : nullptr},
+                  .split_b = weights ? weights + split_bytes(column, op.depth()) : nullptr,
+                  .bias = finished ? to.bias : nullptr},
                  nullptr);
+      if (finished) return;
       for (int r = 0; r < m; ++r)
         finish_row(body, row + r, column / Body::width, n / Body::width,
-                   tile + std::ptrdiff_t(r) * stride, across);
+                   to.sums + std::ptrdiff_t(r) * to.stride, across);
     });
+  }
+
+  /// Their noise is drawn beforehand, and of the usual ones nothing else is asked in a loop.
+  void gemm(const Product& op, const SampleLatentBody& body) const {
+    const SampleLatent& e = body.op;
+    if (e.bias.present() && e.stored.present() && e.z.present()) gemm(op, SampleLatentOf<true>{e});
+    else gemm<SampleLatentBody>(op, body);
+  }
+  void gemm(const Product& op, const LatentGradientBody& body) const {
+    if (!body.op.means.present()) gemm(op, LatentGradientOf<true>{body.op});
+    else gemm<LatentGradientBody>(op, body);
+  }
+
+  /// Where a tile's sums are made.
+  struct Place {
+    Real* sums = nullptr;
+    int stride = 0;
+    const Real* bias = nullptr;
+  };
+  /// There where they belong, if they are stored as they are, or but for a bias.
+  template <class Body>
+  static Place place_of(const Body& body, int row, int column) {
+    if constexpr (std::is_same_v<Body, StoreBody>) {
+      if (const Store& op = body.op; !op.accumulate)
+        return {op.out.row(row) + column, op.out.stride};
+    } else if constexpr (std::is_same_v<Body, BiasActivateBody<Identity>>) {
+      if (const BiasActivate& op = body.op; !op.pre.present())
+        return {op.out.row(row) + column, op.out.stride, op.bias.row(0) + column};
+    }
+    return {};
   }
 
   /// A row whose counts are mostly 0 is worked out as if all were, from the e^a that the softmax
@@ -318,11 +364,12 @@ struct Skeletons {
     const bool summed = sums.present() && sums.rows < rows;
     const auto of_row = [&](ObserveRatesBody<Body>& body, int r) {
       const RowTeam team;
-      Real* const rate = scratch(std::size_t(n) * (1 + sorting<K>) + lanes);
+      Real* const rate = scratch(n + std::size_t(room(n)) * sorting<K>);
       Real* const numbers = rate + n;  // first of all the others' counts
       int* const others = scratch<Purpose::places, int>(std::size_t(n) + lanes);
       const int datum = r / body.op.observe.repeat;
       int count = 0;
+      Real log_size;
       if (const Lists& lists = body.op.lists; lists.present()) {
         Real* const x = scratch<Purpose::data>(std::size_t(n));
         const int at = lists.start(datum, 0);
@@ -332,6 +379,10 @@ struct Skeletons {
         std::fill_n(x, n, Real(0));
         for (int i = 0; i < count; ++i) x[others[i]] = numbers[i];
         for (Observe* op : {&body.op.observe, &body.body.op}) op->x.data = x, op->x.stride = 0;
+        if (!shared.op.rates.log_size.present()) {
+          log_size = log_total({numbers, 1, count, 0}, 0, team);
+          body.op.rates.log_size = {&log_size, rows, 1, 0};
+        }
       } else count = not_zero(body.op.observe.x.row(datum), n, others, numbers);
       const auto logs = body.logarithms(r, team, [&](int c, Real e) { rate[c] = e; });
       if (!body.op.rates.softmax)
@@ -440,9 +491,10 @@ struct Skeletons {
     constexpr int enough = 6, most_rows = 512, least_rows = 32;
     const bool tall = !sums && (end > 0 || all_rows >= enough * most_rows);
     Tiles t;
-    if (split) {  // each splits its rows of a: wide ones, and as many as two threads can share
-      constexpr int unit = 16, most_units = 26;
-      const int units = divide_up(all_columns, unit);
+    if (split) {
+      // Each splits its rows of a: wide ones, and as many as two threads can share; one of a band.
+      constexpr int unit = 16;
+      const int units = divide_up(all_columns, unit), most_units = end > 0 ? units : 26;
       t.across = divide_up(units, most_units);
       if (t.across > 1 || (!tall && units >= 8)) t.across = divide_up(t.across, 2) * 2;
       t.columns = divide_up(units, t.across) * unit;
@@ -556,8 +608,8 @@ struct Skeletons {
     constexpr int K = Body::width, all = Law::parameters;
     const Body& body = rates.body;
     const Observe& op = body.op;
-    Real *const x = room, *const p = x + count + lanes, *const t = p + K * count;
-    Real* const slope = t + 5 * count;
+    const int apart = cpu::room(count);
+    Real *const x = room, *const p = x + apart, *const t = p + K * apart, *const slope = t + 5 * apart;
     const bool scores = body.has(Body::score, op.score);
     const bool side_scores = K < all && body.has(Body::side_score, op.side_score);
     Real* const score = scores ? op.score.row(r) : nullptr;
@@ -575,38 +627,42 @@ struct Skeletons {
         }
       }
     }
-    // Each from where it lies and to there in a loop of its own: they vectorise.
+    // Each from where it lies and to there in a loop of its own: they vectorise, and those over
+    // whole registers have nothing left at their end.
+    const int whole = cpu::room(n);
+    for (int i = n; i < whole; ++i) others[i] = others[0], x[i] = x[0];
     const auto parameters = rates.row_parameters(r, logs);
     for (int k = 0; k < K; ++k)
 #pragma GCC ivdep
-      for (int i = 0; i < n; ++i) p[k * count + i] = parameters(others[i], k);
+      for (int i = 0; i < whole; ++i) p[k * apart + i] = parameters(others[i], k);
     if constexpr (K < all)
       for (int k = 0; k < 5; ++k) {
         const Real* const of = dispersions + std::ptrdiff_t(k) * op.side.columns;
-#pragma GCC ivdep
-        for (int i = 0; i < n; ++i) t[k * count + i] = of[body.per_scalar() ? others[i] : 0];
+        if (body.per_scalar())
+          for (int i = 0; i < whole; i += lanes) store(t + k * apart + i, gather(of, others + i));
+        else std::fill_n(t + k * apart, whole, of[0]);
       }
     const Real weight = body.row(r).weight;
-    const double sum = sum_of(n, [=](int i) __attribute__((always_inline)) {
+    const double sum = sum_of<true>(n, [=](int i) __attribute__((always_inline)) {
       Vec<K> v;
-      for (int k = 0; k < K; ++k) v[k] = p[k * count + i];
+      for (int k = 0; k < K; ++k) v[k] = p[k * apart + i];
       const Observed<all, Real> observed = [&]() __attribute__((always_inline)) {
         if constexpr (K == all) return Law::positive(x[i], v);
         else
           return Law::positive(
               x[i], v,
-              NegativeBinomial::Dispersion<Real>{t[i], t[count + i], t[2 * count + i],
-                                                 t[3 * count + i], t[4 * count + i]});
+              NegativeBinomial::Dispersion<Real>{t[i], t[apart + i], t[2 * apart + i],
+                                                 t[3 * apart + i], t[4 * apart + i]});
       }();
-      for (int k = 0; k < all; ++k) slope[k * count + i] = weight * observed.score[k];
+      for (int k = 0; k < all; ++k) slope[k * apart + i] = weight * observed.score[k];
       return observed.log_prob;
     });
     for (int k = 0; k < K && scores; ++k)
 #pragma GCC ivdep
-      for (int i = 0; i < n; ++i) score[others[i] * K + k] = slope[k * count + i];
+      for (int i = 0; i < n; ++i) score[others[i] * K + k] = slope[k * apart + i];
     if (side_scores)
 #pragma GCC ivdep
-      for (int i = 0; i < n; ++i) side_score[others[i]] = slope[K * count + i];
+      for (int i = 0; i < n; ++i) side_score[others[i]] = slope[K * apart + i];
     return sum;
   }
 

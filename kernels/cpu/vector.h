@@ -47,6 +47,17 @@ using Unaligned [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(Real)), g
 #endif
 }
 
+/// from[place[0]], from[place[1]], …, which GCC would load one by one.
+[[gnu::always_inline]] inline Vector gather(const Real* from, const int* place) {
+#if defined(__AVX512F__) && !defined(ELBO_DOUBLE)
+  return Vector(_mm512_i32gather_ps(_mm512_loadu_si512(place), from, sizeof(Real)));
+#else
+  Vector some;
+  for (int i = 0; i < lanes; ++i) some[i] = from[place[i]];
+  return some;
+#endif
+}
+
 /// Numbers in double, as many as a register holds.
 using Wide [[gnu::vector_size(vector_bytes)]] = double;
 constexpr int wide_lanes = vector_bytes / 8;

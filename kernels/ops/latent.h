@@ -18,7 +18,9 @@ struct SampleLatent {
   }
 };
 
-struct SampleLatentBody {
+/// `all`: every matrix is there, the noise too, so that a loop over units asks nothing.
+template <bool all>
+struct SampleLatentOf {
   static constexpr int width = 2;
   static constexpr bool sums = true;
   SampleLatent op;
@@ -27,11 +29,12 @@ struct SampleLatentBody {
     const SampleLatent& op;
     int r;
     Noise::Row noise;
+    HD static bool has(const Matrix& m) { return all || m.present(); }
     HD Real operator()(int unit, Vec<2> q) const {
-      if (op.bias.present()) q[0] += op.bias(0, 2 * unit), q[1] += op.bias(0, 2 * unit + 1);
-      if (op.stored.present()) op.stored(r, 2 * unit) = q[0], op.stored(r, 2 * unit + 1) = q[1];
-      if (op.z.present()) {
-        const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+      if (has(op.bias)) q[0] += op.bias(0, 2 * unit), q[1] += op.bias(0, 2 * unit + 1);
+      if (has(op.stored)) op.stored(r, 2 * unit) = q[0], op.stored(r, 2 * unit + 1) = q[1];
+      if (has(op.z)) {
+        const Real e = has(op.noise.given) ? op.noise.given(r, unit) : noise.normal(unit);
         op.z(r, unit) = q[0] + elbo::exp(q[1] / 2) * e;
       }
       return StandardNormalKl{}.value(q[0], q[1]);
@@ -40,6 +43,7 @@ struct SampleLatentBody {
   HD Row row(int r) const { return {op, r, op.noise.row(r)}; }
   HD Real operator()(int r, int unit, Vec<2> q) const { return row(r)(unit, q); }
 };
+using SampleLatentBody = SampleLatentOf<false>;
 
 /// dq from dz (`in`) and the upstream gradient w of the KL (per row, or one scale for all):
 ///
@@ -58,7 +62,9 @@ struct LatentGradient {
   }
 };
 
-struct LatentGradientBody {
+/// `usual`: no unit has free bits, and the noise is there.
+template <bool usual>
+struct LatentGradientOf {
   static constexpr int width = 1;
   static constexpr bool sums = false;
   LatentGradient op;
@@ -69,11 +75,12 @@ struct LatentGradientBody {
     Real weight;
     Noise::Row noise;
     HD void operator()(int unit, Vec<1> dz) const {
-      const bool free = op.means.present() && !(op.means(unit, 0) > op.floor);
+      const bool free = !usual && op.means.present() && !(op.means(unit, 0) > op.floor);
       const Real w = free ? Real(0) : weight;
       const Real s = op.q(r, 2 * unit + 1);
       const Vec<2> kl = StandardNormalKl{}.gradient(op.q(r, 2 * unit), s);
-      const Real e = op.noise.given.present() ? op.noise.given(r, unit) : noise.normal(unit);
+      const bool given = usual || op.noise.given.present();
+      const Real e = given ? op.noise.given(r, unit) : noise.normal(unit);
       op.out(r, 2 * unit) = dz[0] + w * kl[0];
       op.out(r, 2 * unit + 1) = dz[0] * (elbo::exp(s / 2) * e) / 2 + w * kl[1];
     }
@@ -83,6 +90,7 @@ struct LatentGradientBody {
   }
   HD void operator()(int r, int unit, Vec<1> dz) const { row(r)(unit, dz); }
 };
+using LatentGradientBody = LatentGradientOf<false>;
 
 /// out = in with the s of each unit replaced by `value`.  With value 0 also its gradient, which has
 /// none for s.

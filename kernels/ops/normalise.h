@@ -59,25 +59,37 @@ struct NarrowProduct {
 template <int drops>
 using Drops = std::integral_constant<int, drops>;
 
-/// The same for the entries of one row, whose x̂ is given.  `drops` tells at compile time whether
-/// there is a mask (1), and it gives its factors (2), or -1: look at run time.
+/// A row of a mask: `drops` tells at compile time whether there is one (1), and it gives its factors
+/// (2), or -1: look at run time.
+template <int drops>
+struct Mask {
+  DropoutMask::Row row;
+  HD Mask(const DropoutMask& mask, int r) : row(mask.row(r)) {}
+  HD Real factor(int c) const { return drops < 0 && row.dropped == 0 ? Real(1) : row.factor(c); }
+};
+template <>
+struct Mask<0> {
+  HD Mask(const DropoutMask&, int) {}
+  HD Real factor(int) const { return 1; }
+};
+template <>
+struct Mask<2> {
+  const Real* given;
+  int from;
+  HD Mask(const DropoutMask& mask, int r) : given(mask.given.row(r)), from(mask.given_from) {}
+  HD Real factor(int c) const { return given[c - from]; }
+};
+
+/// The same for the entries of one row, whose x̂ is given.
 template <class Act, int drops>
 struct NormRow {
   const Norm& norm;
   const Act& activation;
-  DropoutMask::Row mask;
-  const Real* given;
+  Mask<drops> mask;
 
   HD NormRow(const Norm& norm, const Act& activation, int r)
-      : norm(norm),
-        activation(activation),
-        mask(drops == 1 || drops < 0 ? norm.mask.row(r) : DropoutMask::Row{}),
-        given(drops == 2 ? norm.mask.given.row(r) : nullptr) {}
-  HD Real factor(int c) const {
-    if constexpr (drops == 2) return given[c - norm.mask.given_from];
-    if (drops == 0 || (drops < 0 && mask.dropped == 0)) return 1;
-    return mask.factor(c);
-  }
+      : norm(norm), activation(activation), mask(norm.mask, r) {}
+  HD Real factor(int c) const { return mask.factor(c); }
   HD Real linear(int c, Real normal) const { return norm.gamma(0, c) * normal + norm.beta(0, c); }
   HD Real value(int c, Real normal) const {
     return factor(c) * activation.value(linear(c, normal));

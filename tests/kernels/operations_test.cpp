@@ -212,7 +212,8 @@ Backend& cpu() { return *make_backends(Precision::fp32).front().backend; }
 struct Size {
   int rows, units;
 };
-const Size sizes[] = {{1, 1}, {33, 37}, {6, 301}, {66, 33}};
+// The last are of whole tiles.
+const Size sizes[] = {{1, 1}, {33, 37}, {6, 301}, {66, 33}, {32, 48}};
 
 }  // namespace
 

@@ -97,21 +97,33 @@ TEST(Products, on_tiles_of_bfloat16_stay_within_the_bound_that_their_header_stat
   for (const Named& device : make_backends(Precision::fp32)) {
     if (device.name != "cpu, amx") continue;
     seen = true;
-    for (const Shape& shape : {Shape{17, 50, 20}, {33, 37, 64}, {150, 70, 784}, {64, 600, 4000}})
+    for (const Shape& shape : {Shape{17, 50, 20}, {33, 37, 64}, {150, 70, 784}, {64, 592, 4000}})
       for (const bool b_transposed : {false, true}) {
         SCOPED_TRACE(testing::Message() << shape.depth << (b_transposed ? " x Wᵀ" : " dy W"));
         const Values a = uniform(shape.rows, shape.depth, 21),
-                     b = uniform(shape.columns, shape.depth, 22);
+                     b = uniform(shape.columns, shape.depth, 22),
+                     bias = uniform(1, shape.columns, 23, -9, 9);
         Memory memory(*device.backend);
-        const Matrix out = memory.out(shape.rows, shape.columns);
-        memory.ops().run(Product{memory.put(a), memory.put(b_transposed ? b : transposed(b)),
-                                 b_transposed, Store{.out = out}});
-        const Values got = memory.get(out);
+        const Matrix out = memory.out(shape.rows, shape.columns),
+                     biased = memory.out(shape.rows, shape.columns);
+        Product product{memory.put(a), memory.put(b_transposed ? b : transposed(b)), b_transposed,
+                        Store{.out = out}};
+        memory.ops().run(product);
+        product.epilogue =
+            BiasActivate{.bias = memory.put(bias), .out = biased, .activation = Identity{}};
+        memory.ops().run(product);
+        const Values got = memory.get(out), more = memory.get(biased);
         const Exact exact(a, b);
+        const int additions = 6 * ((shape.depth + 31) / 32);
         Worst worst;
-        for (std::size_t i = 0; i < got.v.size(); ++i)
+        for (std::size_t i = 0; i < got.v.size(); ++i) {
           worst.see(got.v[i], exact.sum[i],
-                    (19 + 6 * ((shape.depth + 31) / 32)) * tolerance::unit * exact.magnitude[i]);
+                    (19 + additions) * tolerance::unit * exact.magnitude[i]);
+          const double first = bias(0, int(i) % shape.columns);
+          worst.see(more.v[i], first + exact.sum[i],
+                    tolerance::unit * ((20 + additions) * exact.magnitude[i] +
+                                       (1 + additions) * std::abs(first)));
+        }
         EXPECT_LE(worst.value(), 1);
       }
   }

@@ -346,5 +346,20 @@ TEST(Noise, of_a_row_drawn_by_blocks_side_by_side_is_that_drawn_alone) {
     }
 }
 
+TEST(DropoutMask, of_a_row_drawn_by_blocks_side_by_side_is_that_drawn_alone) {
+  for (const int unit : {0, 4, 48})
+    for (const int n : {1, 2, 10, 32, 33, 50}) {
+      const DropoutMask::Row row{
+          .dropped = 3u << 30,
+          .scale = 4,
+          .noise = {.datum = 7919, .sample = 3u << 24 | 5, .epoch = 11, .seed = 1ull << 40 | 9}};
+      std::vector<Real> drawn(std::size_t(n + cpu::factors_together));
+      cpu::draw_factors(row, unit, n, drawn.data());
+      for (int i = 0; i < n; ++i)
+        EXPECT_EQ(drawn[std::size_t(i)], row.factor(unit + i))
+            << "unit " << i << " of " << n << " from " << unit;
+    }
+}
+
 }  // namespace
 }  // namespace elbo
