@@ -95,10 +95,12 @@ struct RowTeam {
   void meet() const {}
 };
 
-/// Adjacent columns of a matrix, walked row by row.
-constexpr int most_columns = 32;  // floats of two cache lines: what one drawing of noise gives
+/// The columns of a team: floats of two cache lines, what one drawing of noise gives.
+constexpr int most_columns = 32;
 static_assert(most_columns % factors_together == 0);
-template <bool whole>  // there are so many
+
+/// Adjacent columns of a matrix, walked row by row; `whole`: there are most_columns of them.
+template <bool whole>
 struct ColumnTeam {
   static constexpr int most = most_columns;
   int first, some;
@@ -609,7 +611,8 @@ struct Skeletons {
     const Body& body = rates.body;
     const Observe& op = body.op;
     const int apart = cpu::room(count);
-    Real *const x = room, *const p = x + apart, *const t = p + K * apart, *const slope = t + 5 * apart;
+    Real *const x = room, *const p = x + apart, *const t = p + K * apart;
+    Real* const slope = t + 5 * apart;
     const bool scores = body.has(Body::score, op.score);
     const bool side_scores = K < all && body.has(Body::side_score, op.side_score);
     Real* const score = scores ? op.score.row(r) : nullptr;
