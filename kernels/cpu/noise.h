@@ -72,13 +72,15 @@ constexpr int factors_together = 4 * PhiloxBlocks::count;
     const PhiloxBlocks drawn = PhiloxBlocks::at(std::uint32_t((unit + first) / 4), row.noise);
     using Some [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
     const Some even = Some(drawn.pairs(0)), odd = Some(drawn.pairs(1));
-    if constexpr (pairs == lanes) {
-      const Vector scale = Vector{} + row.scale;
-      interleave(even >= row.dropped ? scale : Vector{}, odd >= row.dropped ? scale : Vector{},
-                 out + first, std::make_integer_sequence<int, lanes>{});
-    } else
-      for (int k = 0; k < 2 * pairs; ++k)
-        out[first + k] = (k % 2 ? odd : even)[k / 2] >= row.dropped ? row.scale : Real(0);
+#ifdef ELBO_DOUBLE
+    for (int k = 0; k < 2 * pairs; ++k)
+      out[first + k] = (k % 2 ? odd : even)[k / 2] >= row.dropped ? row.scale : Real(0);
+#else
+    static_assert(pairs == lanes);
+    const Vector scale = Vector{} + row.scale;
+    interleave(even >= row.dropped ? scale : Vector{}, odd >= row.dropped ? scale : Vector{},
+               out + first, std::make_integer_sequence<int, lanes>{});
+#endif
   }
 }
 
