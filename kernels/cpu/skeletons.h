@@ -102,15 +102,14 @@ static_assert(most_columns % factors_together == 0);
 /// Adjacent columns of a matrix, walked row by row; `whole`: there are most_columns of them.
 template <bool whole>
 struct ColumnTeam {
-  static constexpr int most = most_columns;
   int first, some;
-  int count() const { return whole ? most : some; }
+  int count() const { return whole ? most_columns : some; }
 
   template <class Numbers>
   struct PerColumn {
     static constexpr int K = int(sizeof(Numbers) / sizeof(Real));
     int first;
-    Real v[K][most];
+    Real v[K][most_columns];
     Numbers operator()(int c) const {
       Numbers here;
       for (int k = 0; k < K; ++k) here[k] = v[k][c - first];
@@ -131,7 +130,7 @@ struct ColumnTeam {
   auto sum(int n, F&& f) const {
     using Terms = decltype(f(0)(0));
     PerColumn<Terms> sums{first, {}};
-    double total[sums.K][most] = {};
+    double total[sums.K][most_columns] = {};
     const int columns = count();
     for (int i = 0; i < n; ++i) {
       const auto row = f(i);
