@@ -79,7 +79,9 @@ void describe(Timed& timed, const Program& program, std::optional<long> launches
 
 Timed time_steps(const Case& which, const Device& device, const BenchCommand& c) {
   const Training::Options options{
-      .plan = c.plan == "fused" ? Program::Plan::fused : Program::Plan::composed,
+      .plan = c.plan == "fused"       ? Program::Plan::fused
+              : c.plan == "unchained" ? Program::Plan::unchained
+                                      : Program::Plan::composed,
       .tier = tier_named(c.tier)};
   Training training(device, which, options);
   Timed timed{.rows = which.rows, .parameters = training.parameters()};
@@ -263,8 +265,8 @@ std::vector<int> case_numbers(const std::string& text) {
 
 void check_cases(BenchCommand& c) {
   for (const int number : c.cases)
-    if (training_case(number).epoch && c.plan == "composed")
-      throw UsageError("--plan composed: case " + std::to_string(number) +
+    if (training_case(number).epoch && c.plan != "fused")
+      throw UsageError("--plan " + c.plan + ": case " + std::to_string(number) +
                        " is run by the trainer, which fuses");
 }
 
@@ -284,8 +286,10 @@ void add_bench(CLI::App& app, Run& chosen) {
   add_device(on, c->device);
   add("--precision", c->precision, "of products on a GPU: fp32, tf32, bf16; auto: the case's own")
       ->check(one_of({"auto", "fp32", "tf32", "bf16"}));
-  add("--plan", c->plan, "fused, or composed: each operation by itself, as it was recorded")
-      ->check(one_of({"fused", "composed"}));
+  add("--plan", c->plan,
+      "fused; unchained: narrow layers in launches of their own; or composed: each operation by itself, "
+      "as it was recorded")
+      ->check(one_of({"fused", "unchained", "composed"}));
   add("--tier", c->tier,
       "how a GPU launches a step: graph, persistent or cluster (the last two not every case)")
       ->check(one_of(tiers));

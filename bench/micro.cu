@@ -130,7 +130,7 @@ double each(const Timer& timer, const std::function<void(int)>& with) {
 
 double cluster_barrier(const Timer& timer, unsigned blocks) {
   return each(timer, [&](int barriers) {
-    launch(cluster_barriers, {blocks, 256, 0, timer.stream, false, false, blocks}, barriers);
+    launch(cluster_barriers, {blocks, 128, 0, timer.stream, false, false, blocks}, barriers);
   });
 }
 
@@ -194,12 +194,13 @@ Json measure() {
   gaps["stream, " + wide] = gap_in_stream(timer, counter, all);
 
   Json& barriers = result["microseconds_of_a_barrier"];
-  barriers["atomic, " + wide] = each(timer, [&](int n) {
-    check(cudaMemsetAsync(counter, 0, sizeof(unsigned), timer.stream));
-    launch(atomic_barriers, {all, 256, 0, timer.stream, true}, counter, n);
-  });
+  for (const unsigned blocks : {all, 2 * all})
+    barriers["atomic, " + std::to_string(blocks) + "_blocks"] = each(timer, [&](int n) {
+      check(cudaMemsetAsync(counter, 0, sizeof(unsigned), timer.stream));
+      launch(atomic_barriers, {blocks, 128, 0, timer.stream, true}, counter, n);
+    });
   barriers["grid.sync, " + wide] = each(timer, [&](int n) {
-    launch(library_barriers, {all, 256, 0, timer.stream, true}, n);
+    launch(library_barriers, {all, 128, 0, timer.stream, true}, n);
   });
   if (gpu.properties.major >= 9)
     for (unsigned blocks : {8u, 16u})

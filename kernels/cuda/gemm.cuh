@@ -7,19 +7,14 @@
 // (or the drain of a weight gradient) takes it from there.
 namespace elbo::inline ELBO_TARGET {
 
-/// Every kernel's first act: it may have started before the one in front of it ended.
-__device__ __forceinline__ void begin() {
-  griddepcontrol_wait();
-  griddepcontrol_launch_dependents();
-}
-
 /// What a launch does, `blocks()` blocks of Work::threads threads calling block(i) once each: a
 /// kernel of its own, or a phase of the persistent one (persistent.cuh), where a block goes on with
 /// another i after a barrier.  Dynamic shared memory: Work::shared_bytes.
 template <class Work>
 __global__ void __launch_bounds__(Work::threads, Work::resident)
     work_kernel(const __grid_constant__ Work work) {
-  begin();
+  griddepcontrol_wait();  // its blocks may be there before the kernel in front of it has ended
+  griddepcontrol_launch_dependents();
   work.block(int(blockIdx.x));
 }
 

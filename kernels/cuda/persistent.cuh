@@ -94,7 +94,6 @@ __global__ void __launch_bounds__(persistent_threads, 2)
     const auto* const from = reinterpret_cast<const uint4*>(phases + phase);
     for (int i = int(threadIdx.x); i < words; i += persistent_threads) slots[slot][i] = from[i];
   };
-  begin();
   GridBarrier barrier{arrived, before};
   bring(0, 0);
   __syncthreads();

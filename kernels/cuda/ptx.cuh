@@ -166,7 +166,7 @@ unsigned ld_acquire(const unsigned* p);
 void st_release(unsigned* p, unsigned v);
 void red_release_add(unsigned* p, unsigned v);
 void st_release_system(std::uint64_t* p, std::uint64_t v);
-inline void griddepcontrol_wait() {}
+inline void griddepcontrol_wait() { simt::wait_for_the_kernel_before(); }
 inline void griddepcontrol_launch_dependents() {}
 
 #endif

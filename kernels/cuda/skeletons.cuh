@@ -50,7 +50,7 @@ constexpr bool is_common =
 struct Skeletons {
   cudaStream_t stream = nullptr;
   Precision precision = Precision::fp32;
-  bool overlap = false;       // a kernel's blocks may be placed while the kernel before it ends
+  bool overlap = false;       // a kernel's blocks may be placed before the kernel in front of it ends
   AnyPhaseList collecting{};  // a list: works are not launched, but noted there
   std::shared_ptr<LargeProducts> library{};  // of the products that it takes; null: of none
 

@@ -211,6 +211,7 @@ void prepare(Executor& x, unsigned slot, unsigned linear) {
     t.block = &b;
     t.fiber = nullptr;
     t.done = false;
+    t.waits = l.overlap;
     t.mask = 0;
     t.async_group = 0;
     t.copies.clear();

@@ -75,6 +75,7 @@ struct Thread {
   Fiber* fiber;  // null: not started, or done
   Thread* next;  // in a barrier's list
   bool done;
+  bool waits;  // has yet to wait for the kernel that its own overlaps
   const char* operation;  // what it waits in; null: it can run
   Site site;
   unsigned mask;                  // of the warp operation it waits in; 0: a barrier
@@ -110,6 +111,7 @@ void yield();           // lets other threads run
 void sync_point();      // sometimes a yield
 bool coin(unsigned n);  // true once in n; never under seeds 0 and 1
 void fence();
+void wait_for_the_kernel_before();
 
 int barrier(const char* operation, int vote, Site);  // the sum of the votes
 void grid_barrier(Site);

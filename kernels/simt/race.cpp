@@ -166,6 +166,9 @@ void access(const void* p, std::size_t n, unsigned kind, const void* pc) {
     if ((s.random >> 33) % every == 0) yield();
   }
   if (!is_shared(p, 1)) {
+    if (t->waits)
+      fail("%s of global memory at %s, before griddepcontrol_wait()", kind & Write ? "write" : "read",
+           source_of(pc).c_str());
     if (kind & Read) s.read += n;
     if (kind & Write) s.written += n;
   }

@@ -185,6 +185,7 @@ void run_threads() {
   Executor& x = executor();
   for (;;) {
     x.job->call(x.job->arguments);
+    if (self->waits) fail("the thread ends without griddepcontrol_wait()");
     if (!self->copies.empty()) fail("the thread ends with cp.async copies it never waited for");
     self->done = true;
     self->fiber = nullptr;
@@ -224,6 +225,10 @@ void sync_point() {
 void fence() {
   if (hooks && self) hooks->fenced(*self);
   sync_point();
+}
+
+void wait_for_the_kernel_before() {
+  if (self) self->waits = false;
 }
 
 // ---- barriers and warp operations --------------------------------------------------------------

@@ -468,6 +468,16 @@ __global__ void grid_sync_in_a_plain_launch(float*, const float*, int) {
   grid_sync();  // BUG: the launch is not cooperative
 }
 
+__global__ void missing_griddepcontrol_wait(float* out, const float*, int) {
+  if (threadIdx.x > 0) griddepcontrol_wait();  // BUG: not all threads
+  else out[0] = 1;
+}
+__global__ void read_before_griddepcontrol_wait(float* out, const float* in, int) {
+  const float x = in[threadIdx.x];  // BUG: the kernel before may not have written it
+  griddepcontrol_wait();
+  out[threadIdx.x] = x;
+}
+
 __global__ void cluster_sync_in_a_plain_launch(float*, const float*, int) {
   cluster_sync();  // BUG: the blocks are of no cluster
 }
@@ -500,6 +510,8 @@ void run_planted_bug(const char* name, float* out, const float* in, int n) {
     shape.cluster = 2;
     return shape;
   };
+  Launch overlapping{1, T};
+  overlapping.overlap = true;
   const Bug bugs[] = {
       {"missing_syncthreads", missing_syncthreads, {1, T}},
       {"missing_syncthreads_in_a_loop", missing_syncthreads_in_a_loop, {1, T}},
@@ -525,6 +537,8 @@ void run_planted_bug(const char* name, float* out, const float* in, int n) {
       {"missing_threadfence", missing_threadfence, {2, T, 0, nullptr, true}},
       {"livelock", livelock, {1, T}},
       {"grid_sync_in_a_plain_launch", grid_sync_in_a_plain_launch, {2, T}},
+      {"missing_griddepcontrol_wait", missing_griddepcontrol_wait, overlapping},
+      {"read_before_griddepcontrol_wait", read_before_griddepcontrol_wait, overlapping},
       {"cluster_sync_in_a_plain_launch", cluster_sync_in_a_plain_launch, {2, T}},
       {"missing_cluster_sync", missing_cluster_sync, in_clusters(2)},
       {"cluster_sync_between_clusters", cluster_sync_between_clusters, in_clusters(4)},

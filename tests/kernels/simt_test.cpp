@@ -339,6 +339,8 @@ const PlantedBug bugs[] = {
     {"missing_threadfence", race, "data race on global memory", 0, 0},
     {"livelock", every, "livelock", 0, 0},
     {"grid_sync_in_a_plain_launch", every, "not cooperative", 0, 0},
+    {"missing_griddepcontrol_wait", every, "griddepcontrol_wait", 0, 0},
+    {"read_before_griddepcontrol_wait", race, "before griddepcontrol_wait", 0, 0},
     {"cluster_sync_in_a_plain_launch", every, "without clusters", 0, 0},
     {"missing_cluster_sync", race, "data race on global memory", 0, 0},
     {"cluster_sync_between_clusters", race, "data race on global memory", 0, 0},
