@@ -25,7 +25,7 @@ namespace {
 
 struct BenchCommand {
   std::vector<int> cases{1, 3};  // bench/cases.h
-  std::string device = "auto", precision = "auto", plan = "fused", tier = "graph";
+  std::string device = "auto", precision = "auto", plan = "fused", tier = "auto";
   int repeats = 0, steps = 0, batch = 0;  // 0: chosen
   long cells = 1000000;
   bool profile = false;
@@ -38,6 +38,7 @@ using Json = nlohmann::ordered_json;
 struct Timed {
   long rows = 0, parameters = 0;
   int steps_each = 0;
+  Tier tier = Tier::graph;
   std::vector<double> seconds;  // a step
   double first_loss = 0, loss = 0;
   std::vector<std::string> operations;
@@ -68,6 +69,7 @@ int chosen_steps(Training& training, const Device& device) {
 
 void describe(Timed& timed, const Program& program, std::optional<long> launches, long steps,
               Tier tier) {
+  timed.tier = tier;
   std::istringstream plan(program.describe());
   for (std::string line; std::getline(plan, line);) timed.operations.push_back(line);
   timed.cost = cost(program);
@@ -87,8 +89,8 @@ Timed time_steps(const Case& which, const Device& device, const BenchCommand& c)
   Timed timed{.rows = which.rows, .parameters = training.parameters()};
   const std::optional<long> counted = launches(device, [&] { training.run(1); });
   timed.first_loss = training.loss();
-  // The second step is recorded, and then a graph of several.
-  if (on_gpu(device)) training.run(1), training.run(Step::steps_a_graph);
+  // The second step is recorded, and then a graph of several; or the fastest tier is found.
+  if (on_gpu(device)) training.run(1), training.run(6 * Step::steps_a_trial);
   timed.steps_each = c.steps > 0 ? c.steps : chosen_steps(training, device);
   const int repeats = c.repeats > 0 ? c.repeats : 7;
   training.loss();
@@ -97,7 +99,7 @@ Timed time_steps(const Case& which, const Device& device, const BenchCommand& c)
                             timed.steps_each);
   timed.loss = training.loss();
   if (c.profile) timed.profile = training.profile(std::max(7, timed.steps_each));
-  describe(timed, training.program(), counted, 1, options.tier);
+  describe(timed, training.program(), counted, 1, training.tier());
   return timed;
 }
 
@@ -131,7 +133,7 @@ Timed time_epochs(const Case& which, const Device& device, const BenchCommand& c
             device,
             [&] { counted = launches(device, [&] { timed.loss = -trainer.epoch().elbo; }); }) /
         timed.steps_each);
-  describe(timed, trainer.program(), counted, timed.steps_each, options.tier);
+  describe(timed, trainer.program(), counted, timed.steps_each, trainer.tier());
   const double listed = double(data.starts.back()) / double(data.rows);
   timed.cost.bytes += RowFormat(data).bytes(0, listed * options.batch);
   return timed;
@@ -154,7 +156,7 @@ Json json_of(const Case& which, const Timed& timed, const Device& device, const 
             {"parameters", timed.parameters},
             {"precision", word_for(device.precision())},
             {"plan", c.plan},
-            {"tier", c.tier},
+            {"tier", tiers[std::size_t(timed.tier)]},
             {"steps_each", timed.steps_each},
             {"seconds", timed.seconds},
             {"median_us", middle * 1e6},
@@ -291,7 +293,8 @@ void add_bench(CLI::App& app, Run& chosen) {
       "as it was recorded")
       ->check(one_of({"fused", "unchained", "composed"}));
   add("--tier", c->tier,
-      "how a GPU launches a step: graph, persistent or cluster (the last two not every case)")
+      "how a GPU launches a step: graph, persistent or cluster (the last two not every case); "
+      "auto: as is fastest")
       ->check(one_of(tiers));
   add("--repeats", c->repeats, "timings of each case; 0: 7, and 3 of an epoch")
       ->check(whole_from<int>(0));

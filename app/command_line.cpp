@@ -61,7 +61,7 @@ Device device_named(const std::string& name, const std::string& word) {
   return device;
 }
 
-const std::vector<std::string> tiers{"graph", "persistent", "cluster"};
+const std::vector<std::string> tiers{"auto", "graph", "persistent", "cluster"};
 
 Tier tier_named(const std::string& word) {
   return Tier(std::find(tiers.begin(), tiers.end(), word) - tiers.begin());

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/command_line.h"
 #include "app/commands.h"
 #include "app/config_file.h"
 #include "app/data_facts.h"
@@ -222,6 +223,9 @@ class Training {
                   (host_.group ? fmt::format(", {} processes{}", host_.group->size(),
                                              sums_ ? " by NCCL" : "")
                                : "") +
+                  (trainer_->tier() == Tier::graph
+                       ? ""
+                       : ", many steps a launch (" + tiers[std::size_t(trainer_->tier())] + ")") +
                   (remark_.empty() ? "" : "; after a resumption " + remark_)};
     for (const Parameter& p : model_.parameters())
       if (p.trained) report.parameters += long(p.tensor.rows()) * p.tensor.columns();

@@ -372,8 +372,8 @@ void add_train_options(CLI::App* app, TrainCommand& c) {
   add("--precision", c.precision, "of products on a GPU: fp32, tf32 or bf16")
       ->check(one_of({"fp32", "tf32", "bf16"}));
   add("--tier", c.tier,
-      "how a GPU launches steps: graph, persistent (many in one kernel) or cluster (that kernel "
-      "on one cluster of blocks)")
+      "how a GPU launches steps: graph, persistent (many in one kernel), cluster (that kernel on "
+      "one cluster of blocks), or auto, as is fastest")
       ->check(one_of(tiers));
   add("--data-memory", c.data_memory,
       "of the device that the data may take, such as 8G or 500M; larger sets are streamed through "
@@ -509,7 +509,7 @@ nlohmann::ordered_json settings(const TrainCommand& c) {
   s["seed"] = c.seed;
   s["device"] = c.device;
   s["precision"] = c.precision;
-  if (c.tier != "graph") s["tier"] = c.tier;
+  if (c.tier != "auto") s["tier"] = c.tier;
   // Not auto: what that came to stands in the checkpoint.
   if (data_memory(c)) s["data-memory"] = c.data_memory;
   if (c.best) s["best"] = true;

@@ -30,7 +30,7 @@ struct TrainCommand {
   std::string rate_schedule = "constant", optimizer = "adam";
   double clip = 0;
   std::uint64_t seed = 0;
-  std::string device = "auto", precision = "tf32", tier = "graph", data_memory = "auto";
+  std::string device = "auto", precision = "tf32", tier = "auto", data_memory = "auto";
   bool best = false;                   // keep the best epoch's model
   int patience = 0;                    // epochs without a better one; 0: any number
   int checkpoint_every = 0, keep = 3;  // epochs; so many of those checkpoints

@@ -31,6 +31,7 @@ class Training {
   double loss();
 
   const Program& program() const { return step_->program(); }
+  Tier tier() const { return step_->tier(); }
   long parameters() const { return trained_numbers(*model_); }
 
  private:

@@ -36,8 +36,10 @@ function(elbo_compile_cuda target)
                                    ${PROJECT_SOURCE_DIR}/kernels/large_products_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/runtime/backend_cuda.cu)
   target_compile_definitions(${target} PUBLIC ELBO_HAS_CUDA)
+  # The kernels of a graph and those of many steps must compute the same bits: no contraction but those
+  # that the formulas name (fused() in kernels/math/numerics.h).
   target_compile_options(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -lineinfo>)
+    $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false --expt-relaxed-constexpr -lineinfo>)
   # A static CUDA library in a C++ program must name its runtime itself.
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_RUNTIME_LIBRARY None)
   target_link_libraries(${target} PRIVATE CUDA::cudart_static)

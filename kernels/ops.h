@@ -16,7 +16,8 @@ struct Phases {
   /// What the launch needs in device memory.
   virtual const void* data() const = 0;
   virtual std::size_t bytes() const = 0;
-  /// Whether the device can run them as one cluster of blocks.
+  /// Whether the device can run them by all blocks that it holds at once, and as one cluster.
+  virtual bool grids() const = 0;
   virtual bool clusters() const = 0;
   /// Runs the step so many times.  `table` holds those bytes, `arrived` is a counter that was 0
   /// before the first call; both lie on the device, and are this step's alone.  Where `arrived` is

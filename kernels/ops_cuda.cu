@@ -6,13 +6,24 @@
 
 namespace elbo {
 
-/// Where the current GPU has programmatic launches; ELBO_OVERLAP=0 does without.
-static bool overlaps() {
-  int device = 0, major = 0;
+/// Of the current GPU.
+static int attribute(cudaDeviceAttr which) {
+  int device = 0, value = 0;
   check(cudaGetDevice(&device));
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  check(cudaDeviceGetAttribute(&value, which, device));
+  return value;
+}
+
+/// Where there are programmatic launches; ELBO_OVERLAP=0 does without.
+static bool overlaps() {
   const char* const wanted = std::getenv("ELBO_OVERLAP");
-  return major >= 9 && !(wanted && wanted == std::string("0"));
+  return attribute(cudaDevAttrComputeCapabilityMajor) >= 9 &&
+         !(wanted && wanted == std::string("0"));
+}
+/// Not on sm_86 and sm_89.  1 kB: what a kernel may have of static shared memory.
+static bool holds_chains() {
+  return int(ChainWork<Fma>::shared_bytes) + 1024 <=
+         attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
 }
 
 std::unique_ptr<Ops> cuda_ops(Precision precision, void* stream,
@@ -20,6 +31,7 @@ std::unique_ptr<Ops> cuda_ops(Precision precision, void* stream,
   return std::make_unique<OpsOn<Skeletons>>(Skeletons{.stream = static_cast<cudaStream_t>(stream),
                                                       .precision = precision,
                                                       .overlap = overlaps(),
+                                                      .chained = holds_chains(),
                                                       .library = std::move(library)});
 }
 

@@ -39,7 +39,7 @@ struct TrainingOptions {
   UpdateRule rule = Adam{};
   Real clip = 0;  // largest norm of all gradients together; 0: not limited
   std::uint64_t seed = 0;
-  Tier tier = Tier::graph;  // how a GPU launches the steps (runtime/step.h)
+  Tier tier = Tier::automatic;  // how a GPU launches the steps (runtime/step.h)
   Program::Plan plan = Program::Plan::fused;
   /// Of N processes with the same data and options, process n takes rows nB/N … (n + 1)B/N - 1 of a
   /// batch of B, and all take the step of the summed gradients: that of one process, but for the
@@ -162,6 +162,8 @@ class Trainer {
 
   /// The planned step of a full batch.
   const Program& program() const { return full_->program(); }
+  /// How steps of full batches are launched by now.
+  Tier tier() const { return full_->tier(); }
 
  private:
   /// The rows of a batch that this process takes.

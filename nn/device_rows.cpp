@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 namespace elbo {
@@ -93,7 +94,12 @@ DeviceRows::DeviceRows(Device device, const Dataset& data, const RowFormat& form
   if (format.sparse) source_.starts = starts_.data(), source_.indices = indices_.data();
 }
 
-DeviceRows::~DeviceRows() { close(); }
+DeviceRows::~DeviceRows() {
+  try {
+    close();
+  } catch (const std::exception&) {  // of a device that has failed
+  }
+}
 
 void DeviceRows::close() {
   wait();

@@ -130,13 +130,17 @@ class Cuda final : public Backend {
     return memory;
   }
 
-  /// cudaFree waits for the device, so work that still uses the memory ends first.
-  void release(void* memory) noexcept override { cudaFree(memory); }
+  /// Work that still uses the memory ends first.
+  void release(void* memory) noexcept override {
+    cudaStreamSynchronize(stream_->stream);
+    cudaFree(memory);
+  }
 
-  /// From pageable memory the call returns once `from` has been read.
+  /// Waits, because a copy from pageable memory need not have read it when the call returns.
   void copy_to_device(void* to, const void* from, std::size_t bytes) override {
     here();
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_->stream));
+    check(cudaStreamSynchronize(stream_->stream));
   }
   void copy_to_host(void* to, const void* from, std::size_t bytes) override {
     here();

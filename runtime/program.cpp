@@ -20,6 +20,16 @@ std::vector<std::unique_ptr<Program>>& unbound() {
   return programs;
 }
 
+/// Whether all can be phases of one kernel, and launches weigh beside the rows of their products.
+bool gains_by_phases(const Program& program) {
+  constexpr int most_rows = 512;
+  for (const Operation& operation : program.operations)
+    if (const auto* product = std::get_if<Product>(&operation))
+      if (product->rows() > most_rows) return false;
+  int refused = 0;
+  return program.device().backend().ops().phases(program.operations, refused) != nullptr;
+}
+
 }  // namespace
 
 Program& Program::current(const Device& device) {
@@ -49,10 +59,12 @@ const Matrix& Program::use(const Tensor& t) {
   return t.matrix();
 }
 
-void Program::plan(Plan how) {
+bool Program::plan(Plan how, bool phased) {
   if (how != Plan::composed) fuse(*this);
-  if (how == Plan::fused) chain(*this);
+  phased = phased && gains_by_phases(*this);
+  if (how == Plan::fused && !phased) chain(*this);
   place(*this);
+  return phased;
 }
 
 void Program::run(std::size_t first, std::size_t last) const {

@@ -43,7 +43,8 @@ class Program {
 
   /// Rewrites the list (runtime/planner.h) and gives every transient tensor its place.  A tensor
   /// that somebody still holds keeps its numbers; the others exist only if an operation needs them.
-  void plan(Plan);
+  /// `phased`: a list that gains as phases of one kernel stays unchained; returns whether it does.
+  bool plan(Plan, bool phased = false);
   void run() const { run(0, operations.size()); }
   /// The operations first … last - 1 of it.
   void run(std::size_t first, std::size_t last) const;

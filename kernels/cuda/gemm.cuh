@@ -130,7 +130,7 @@ struct Fma {
 #pragma unroll
           for (int i = 0; i < 8; ++i)
 #pragma unroll
-            for (int j = 0; j < 4; ++j) sum[i][j] += x[p][i] * y[p][j];
+            for (int j = 0; j < 4; ++j) sum[i][j] = fused(x[p][i], y[p][j], sum[i][j]);
       }
     }
     __device__ void store(Real* tile, int stride) const {

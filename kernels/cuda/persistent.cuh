@@ -63,6 +63,9 @@ template <class... Works>
 constexpr std::size_t most_shared(const std::variant<Works...>*) {
   return std::max({Works::shared_bytes...});
 }
+template <class Mainloop>
+constexpr std::size_t persistent_shared =
+    most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
 
 /// All blocks of the launch wait for each other.  `arrived` counts them on and on, from launch to
 /// launch; a meeting is over when all have come since the last.
@@ -137,7 +140,10 @@ using AnyPhaseList = std::variant<std::monostate, PhaseList<Fma>*, PhaseList<Tf3
 template <class Mainloop>
 int run_persistent(const Phase<Mainloop>* phases, int count, int steps, unsigned* arrived,
                    unsigned before, cudaStream_t);
-/// The blocks of the largest cluster that the device holds; 0: it has no clusters.
+/// The blocks that the device holds at once, and those of the largest cluster; 0: it has no room
+/// for one, it has no clusters.
+template <class Mainloop>
+unsigned persistent_grid();
 template <class Mainloop>
 unsigned persistent_cluster();
 
@@ -149,12 +155,13 @@ class PhasesOf final : public Phases {
       : phases_(std::move(phases)), stream_(stream) {}
   const void* data() const override { return phases_.data(); }
   std::size_t bytes() const override { return phases_.size() * sizeof(Phase<Mainloop>); }
+  bool grids() const override { return persistent_grid<Mainloop>() > 0; }
   bool clusters() const override { return persistent_cluster<Mainloop>() > 0; }
   void run(const void* table, unsigned* arrived, int steps) override {
     const int count = int(phases_.size());
     const int blocks = run_persistent(static_cast<const Phase<Mainloop>*>(table), count, steps,
                                       arrived, before_, stream_);
-    before_ += unsigned(blocks) * unsigned(count) * unsigned(steps);
+    if (arrived) before_ += unsigned(blocks) * unsigned(count) * unsigned(steps);
   }
 
  private:

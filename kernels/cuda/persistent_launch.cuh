@@ -8,27 +8,31 @@ namespace elbo::inline ELBO_TARGET {
 template <class Mainloop>
 int run_persistent(const Phase<Mainloop>* phases, int count, int steps, unsigned* arrived,
                    unsigned before, cudaStream_t stream) {
-  constexpr std::size_t shared = most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
-  const auto kernel = persistent_kernel<Mainloop>;
-  const unsigned blocks = arrived ? unsigned(blocks_at_once(kernel, persistent_threads, shared))
-                                  : persistent_cluster<Mainloop>();
+  const unsigned blocks = arrived ? persistent_grid<Mainloop>() : persistent_cluster<Mainloop>();
   Launch shape{dim3(blocks), dim3(unsigned(persistent_threads))};
-  shape.shared_bytes = shared, shape.stream = stream;
+  shape.shared_bytes = persistent_shared<Mainloop>, shape.stream = stream;
   shape.cooperative = arrived != nullptr, shape.cluster = arrived ? 0 : blocks;
-  launch(kernel, shape, phases, count, steps, arrived, before);
+  launch(persistent_kernel<Mainloop>, shape, phases, count, steps, arrived, before);
   return int(blocks);
 }
 
 template <class Mainloop>
+unsigned persistent_grid() {
+  return unsigned(
+      blocks_at_once(persistent_kernel<Mainloop>, persistent_threads, persistent_shared<Mainloop>));
+}
+template <class Mainloop>
 unsigned persistent_cluster() {
-  constexpr std::size_t shared = most_shared(static_cast<const PhaseWork<Mainloop>*>(nullptr));
-  return largest_cluster_of(persistent_kernel<Mainloop>, persistent_threads, shared);
+  return largest_cluster_of(persistent_kernel<Mainloop>, persistent_threads,
+                            persistent_shared<Mainloop>);
 }
 
 template int run_persistent(const Phase<Fma>*, int, int, unsigned*, unsigned, cudaStream_t);
+template unsigned persistent_grid<Fma>();
 template unsigned persistent_cluster<Fma>();
 #ifndef ELBO_DOUBLE
 template int run_persistent(const Phase<Tf32>*, int, int, unsigned*, unsigned, cudaStream_t);
+template unsigned persistent_grid<Tf32>();
 template unsigned persistent_cluster<Tf32>();
 #endif
 

@@ -420,7 +420,8 @@ struct ObjectiveWork {
   __device__ void block(int) const { objective<threads>(op); }
 };
 
-/// Combines the values of a row's threads; each of them gets the result.
+/// Combines the values of a row's threads; each of them gets the result.  Once a block for each
+/// Combine, which has `parts` of its own.
 template <class Combine>
 __device__ Real across_row(Real v, int lanes, Combine combine) {
   ELBO_SHARED(parts, Real[row_threads / 32]);
@@ -432,7 +433,6 @@ __device__ Real across_row(Real v, int lanes, Combine combine) {
   __syncthreads();
   v = parts[0];
   for (int w = 1; w < row_threads / 32; ++w) v = combine(v, parts[w]);
-  __syncthreads();  // parts may be used again
   return v;
 }
 

@@ -104,11 +104,20 @@ void launch(void (*kernel)(P...), const Launch& l, A&&... arguments) {
   check(cudaLaunchKernelEx(&configuration, kernel, static_cast<P>(arguments)...), l.site);
 }
 
-/// How many blocks of a kernel the device holds at once.
+/// Whether a block of a kernel can have so much dynamic shared memory, and its consent to it.
+template <class... P>
+bool can_have(void (*kernel)(P...), std::size_t shared_bytes) {
+  const auto status =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes));
+  if (status != cudaErrorInvalidValue) check(status);
+  else cudaGetLastError();  // not sticky: forget it
+  return status == cudaSuccess;
+}
+
+/// How many blocks of a kernel the device holds at once; 0: not one.
 template <class... P>
 int blocks_at_once(void (*kernel)(P...), int threads, std::size_t shared_bytes) {
-  check(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  if (!can_have(kernel, shared_bytes)) return 0;
   int device = 0, processors = 0, each = 0;
   check(cudaGetDevice(&device));
   check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
@@ -122,9 +131,7 @@ unsigned largest_cluster_of(void (*kernel)(P...), int threads, std::size_t share
   int device = 0, clusters = 0;
   check(cudaGetDevice(&device));
   check(cudaDeviceGetAttribute(&clusters, cudaDevAttrClusterLaunch, device));
-  if (!clusters) return 0;
-  check(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)));
+  if (!clusters || !can_have(kernel, shared_bytes)) return 0;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   for (unsigned blocks = largest_cluster; blocks >= portable_cluster; blocks /= 2) {
     cudaLaunchAttribute attribute = cluster_of(blocks);
@@ -132,9 +139,9 @@ unsigned largest_cluster_of(void (*kernel)(P...), int threads, std::size_t share
     shape.gridDim = dim3(blocks), shape.blockDim = dim3(unsigned(threads));
     shape.dynamicSmemBytes = shared_bytes, shape.attrs = &attribute, shape.numAttrs = 1;
     int held = 0;
-    const cudaError_t status = cudaOccupancyMaxActiveClusters(&held, kernel, &shape);
-    if (status != cudaErrorInvalidClusterSize) check(status);
-    if (held > 0) return blocks;
+    if (cudaOccupancyMaxActiveClusters(&held, kernel, &shape) != cudaSuccess)
+      cudaGetLastError();  // no such cluster; not sticky: forget it
+    else if (held > 0) return blocks;
   }
   return 0;
 }

@@ -51,6 +51,7 @@ struct Skeletons {
   cudaStream_t stream = nullptr;
   Precision precision = Precision::fp32;
   bool overlap = false;       // a kernel's blocks may be placed before the kernel in front of it ends
+  bool chained = true;        // a block has room for a chain
   AnyPhaseList collecting{};  // a list: works are not launched, but noted there
   std::shared_ptr<LargeProducts> library{};  // of the products that it takes; null: of none
 
@@ -86,8 +87,7 @@ struct Skeletons {
   template <class Body>
   void row_pass(int rows, int columns, const Body& body) const {
     if constexpr (requires { Body::long_rows; })
-      if (columns >= very_long_row && collecting.index() == 0)
-        return run(WideRowPassWork<Body>{rows, body});
+      if (columns >= very_long_row) return run(WideRowPassWork<Body>{rows, body});
     run(RowPassWork<Body>(rows, columns, body));
   }
   template <class Body>
@@ -118,7 +118,7 @@ struct Skeletons {
     row_pass(body.op.rates.theta.rows, body.scalars(), body);
   }
   static bool narrow() { return true; }
-  static bool chains() { return true; }
+  bool chains() const { return chained; }
   static int summed_rows() { return 1; }
 
   /// Phases are not chained: the blocks that a chain leaves idle cost more than a meeting.

@@ -136,8 +136,9 @@ struct WeightGradientsWork {
   }
 
  private:
+  /// What reads the counters, prepare() and objective(), does so in threads that meet this one
+  /// before.
   __device__ void end(StepState& state) const {
-    __syncthreads();
     if (threadIdx.x > 0) return;
     __threadfence();
     if (atomicAdd(&state.blocks, 1u) + 1 < unsigned(blocks())) return;

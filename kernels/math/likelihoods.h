@@ -75,14 +75,9 @@ struct Bernoulli {
   template <class T>
   HD static T sigmoid_above_half(T l) {
     const T u = l * l / 4;
-    T p = T(-929569) / T(638512875);
-    p = p * u + T(21844) / T(6081075);
-    p = p * u - T(1382) / T(155925);
-    p = p * u + T(62) / T(2835);
-    p = p * u - T(17) / T(315);
-    p = p * u + T(2) / T(15);
-    p = p * u - T(1) / T(3);
-    return l / 4 * (1 + p * u);
+    return l / 4 *
+           horner(u, T(-929569) / T(638512875), T(21844) / T(6081075), T(-1382) / T(155925),
+                  T(62) / T(2835), T(-17) / T(315), T(2) / T(15), T(-1) / T(3), T(1));
   }
 };
 

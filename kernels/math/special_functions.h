@@ -37,9 +37,8 @@ HD Parts<double> exp_parts(double x) { return {std::exp(x), 0}; }
 /// (artanh(s)/s - 1)/s² = 1/3 + u/5 + u²/7 + …, of u = s²;  u ≤ 0.36 in float, u ≤ 0.1 in double.
 HD float artanh_tail(float u) {
   const float w = u * u;
-  const float even =
-      ((2.44048730e-1f * w + 1.21345058e-1f) * w + 1.43114761e-1f) * w + 3.33333343e-1f;
-  return ((-3.36966477e-2f * w + 1.07004851e-1f) * w + 1.99994028e-1f) * u + even;
+  const float even = horner(w, 2.44048730e-1f, 1.21345058e-1f, 1.43114761e-1f, 3.33333343e-1f);
+  return fused(horner(w, -3.36966477e-2f, 1.07004851e-1f, 1.99994028e-1f), u, even);
 }
 HD double artanh_tail(double u) {
   double sum = 0;
@@ -84,14 +83,8 @@ HD Log1pOf<T> log1p_and_excess(T q) {
 /// 1/(12 z) - 1/(360 z³) + … for large z.  Relative error 1e-6 in float.
 HD float stirling_series(float z) {
   const float t = 1 / z;
-  float p = 1.37031166e-4f;
-  p = p * t - 6.29498973e-4f;
-  p = p * t + 1.04442565e-3f;
-  p = p * t - 5.03269694e-5f;
-  p = p * t - 2.77341716e-3f;
-  p = p * t - 7.49885487e-8f;
-  p = p * t + 8.33333284e-2f;
-  return p * t;
+  return t * horner(t, 1.37031166e-4f, -6.29498973e-4f, 1.04442565e-3f, -5.03269694e-5f,
+                    -2.77341716e-3f, -7.49885487e-8f, 8.33333284e-2f);
 }
 
 /// S(z) for z > 0, which is -½ log(2πz) for small z.  Relative error 1e-6 in float.
@@ -114,14 +107,8 @@ HD double stirling_error(double z) {
     sum += u < artanh_reach<double> ? u * artanh_tail(u) : (z + 0.5) * std::log1p(1 / z) - 1;
   }
   const double t = 1 / z, v = t * t;
-  double p = 1.0 / 156;
-  p = p * v - 691.0 / 360360;
-  p = p * v + 1.0 / 1188;
-  p = p * v - 1.0 / 1680;
-  p = p * v + 1.0 / 1260;
-  p = p * v - 1.0 / 360;
-  p = p * v + 1.0 / 12;
-  return sum + p * t;
+  return sum + t * horner(v, 1.0 / 156, -691.0 / 360360, 1.0 / 1188, -1.0 / 1680, 1.0 / 1260,
+                          -1.0 / 360, 1.0 / 12);
 }
 HD double stirling_series(double z) { return stirling_error(z); }
 
@@ -130,16 +117,9 @@ HD double stirling_series(double z) { return stirling_error(z); }
 /// -1/(12 z²) + 1/(120 z⁴) - … for large z.  Relative error 1e-6 in float.
 HD float stirling_series_slope(float z) {
   const float t = 1 / z;
-  float p = 3.01466265e-4f;
-  p = p * t - 9.16339981e-4f;
-  p = p * t + 7.07160943e-5f;
-  p = p * t + 3.28230881e-3f;
-  p = p * t - 5.16016316e-3f;
-  p = p * t + 2.26702061e-4f;
-  p = p * t + 8.31223745e-3f;
-  p = p * t + 7.49485821e-7f;
-  p = p * t - 8.33333358e-2f;
-  return p * t * t;
+  return horner(t, 3.01466265e-4f, -9.16339981e-4f, 7.07160943e-5f, 3.28230881e-3f, -5.16016316e-3f,
+                2.26702061e-4f, 8.31223745e-3f, 7.49485821e-7f, -8.33333358e-2f) *
+         t * t;
 }
 
 /// S'(z) for z > 0, which is -1/(2z) for small z.  Relative error 1e-6 in float.
@@ -163,14 +143,8 @@ HD double stirling_error_slope(double z) {
                                     : std::log1p(1 / z) - (z + 0.5) / (z + 1) / z;
   }
   const double v = 1 / (z * z);
-  double p = -1.0 / 12;
-  p = p * v + 691.0 / 32760;
-  p = p * v - 1.0 / 132;
-  p = p * v + 1.0 / 240;
-  p = p * v - 1.0 / 252;
-  p = p * v + 1.0 / 120;
-  p = p * v - 1.0 / 12;
-  return sum + p * v;
+  return sum + v * horner(v, -1.0 / 12, 691.0 / 32760, -1.0 / 132, 1.0 / 240, -1.0 / 252, 1.0 / 120,
+                          -1.0 / 12);
 }
 HD double stirling_series_slope(double z) { return stirling_error_slope(z); }
 

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/cuda/reduce.cuh"
+
 namespace elbo::inline ELBO_TARGET {
 
 // ---- right -------------------------------------------------------------------------------------
@@ -20,6 +22,26 @@ __global__ void row_sum_kernel(const float* __restrict__ x, float* out, int rows
   for (int c = lane; c < columns; c += 32) sum += __ldg(&x[size_t(row) * columns + c]);
   sum = warp_sum(sum);
   if (lane == 0) out[row] = sum;
+}
+
+struct TeamSums {
+  const Real* x;
+  Real* out;
+  int columns, times;
+  __device__ void operator()(int r, const RowTeam& team) const {
+    for (int k = 0; k < times; ++k) {
+      const auto sum = team.sum(columns, [&](int c) {
+        return Vec<1>{{Real(k + 1) * x[std::ptrdiff_t(r) * columns + c]}};
+      });
+      team.once([&] { out[r * times + k] = sum[0]; });
+    }
+  }
+};
+
+void row_team_sums(const Real* x, Real* out, int rows, int columns, int times) {
+  using Work = RowPassWork<TeamSums>;
+  const Work work(rows, columns, TeamSums{x, out, columns, times});
+  launch(work_kernel<Work>, {unsigned(work.blocks()), unsigned(Work::threads)}, work);
 }
 
 template <int threads>

@@ -1,10 +1,14 @@
 // Kernels that are right, and kernels with one planted bug each, for the host executor's own test.
 #pragma once
 #include "kernels/cuda/simt.cuh"
+#include "kernels/matrix.h"
 
 namespace elbo::inline ELBO_TARGET {
 
 void row_sum(const float* x, float* out, int rows, int columns);
+// out(r, k) = (k + 1) times the sum of row r, for k below `times`, by a RowTeam that sums in a
+// loop.
+void row_team_sums(const Real* x, Real* out, int rows, int columns, int times);
 void last_block_sum(const float* x, float* partial, unsigned* counter, float* out, int n,
                     int blocks);
 // `steps` times x <- x / (1 + mean(x²)), the grid in step by grid_sync, or by a counter.

@@ -113,6 +113,21 @@ TEST(Simt, Intrinsics_do_what_the_CUDA_documentation_says) {
   });
 }
 
+TEST(Simt, A_row_team_sums_again_and_again) {
+  const int rows = 3, times = 4;
+  for (const int columns : {30, 300})  // a warp's, a block's
+    as_asked([&] {
+      Buffer<Real> x(std::size_t(rows) * columns), out(rows * times);
+      for (int i = 0; i < rows * columns; ++i) x[i] = Real(i % 7);
+      row_team_sums(x, out, rows, columns, times);
+      for (int r = 0; r < rows; ++r) {
+        Real sum = 0;  // whole numbers: exact
+        for (int c = 0; c < columns; ++c) sum += x[r * columns + c];
+        for (int k = 0; k < times; ++k) EXPECT_EQ(out[r * times + k], Real(k + 1) * sum);
+      }
+    });
+}
+
 TEST(Simt, Row_sums_by_shuffles_equal_those_in_float64) {
   for (const int rows : {1, 3, 33})
     for (const int columns : {1, 31, 784}) {

@@ -30,7 +30,8 @@ struct Training {
         batches(device, data, 1),
         optimizer(model.parameters(), Adam{}, Constant{Real(1e-2)}, batches.progress(), clip),
         totals(device, 3),
-        step(device, [&] { body(); }, plan) {
+        step(
+            device, [&] { body(); }, plan, Tier::graph) {
     batches.shuffle(0, 0, 0);
   }
   void body() {
@@ -205,7 +206,8 @@ TEST(Planner, changes_no_result) {
 }
 
 /// What a trainer makes of a small model: its planned operations.
-std::vector<Operation> planned(const TrainingOptions& options, std::string& plan) {
+std::vector<Operation> planned(TrainingOptions options, std::string& plan) {
+  options.tier = Tier::graph;
   const Device device = Device::simt();
   const Dataset data = grey_images(options.batch, 13);
   Vae vae(device, {.observed = 13, .hidden = {11}, .latent = 3});

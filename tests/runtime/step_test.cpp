@@ -52,7 +52,8 @@ template <class M>
 Trained train(const Device& device, M& model, const Size& size) {
   const Dataset data = grey_images(steps * size.batch, size.observed);
   Batches batches(device, data, 1);
-  Trainer trainer(model, batches, {.batch = size.batch, .beta = WarmUp{1, 100}});
+  Trainer trainer(model, batches,
+                  {.batch = size.batch, .beta = WarmUp{1, 100}, .tier = Tier::graph});
   simt::clear_launches();
   const Means means = trainer.epoch();
   EXPECT_LT(means.elbo, 0);
