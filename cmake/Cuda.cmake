@@ -34,7 +34,8 @@ function(elbo_compile_cuda target)
   target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels/ops_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/kernels/persistent_cuda.cu
                                    ${PROJECT_SOURCE_DIR}/kernels/large_products_cuda.cu
-                                   ${PROJECT_SOURCE_DIR}/runtime/backend_cuda.cu)
+                                   ${PROJECT_SOURCE_DIR}/runtime/backend_cuda.cu
+                                   ${PROJECT_SOURCE_DIR}/runtime/order_cuda.cu)
   target_compile_definitions(${target} PUBLIC ELBO_HAS_CUDA)
   # The kernels of a graph and those of many steps must compute the same bits: no contraction but those
   # that the formulas name (fused() in kernels/math/numerics.h).

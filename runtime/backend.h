@@ -21,8 +21,8 @@ struct Recording {
 };
 
 /// What the runtime needs of a device besides its operations: memory, copies, waiting, recording.
-/// Everything but what is aside happens in the order of the calls; only copy_to_host and the waits
-/// hold up the host.
+/// Everything but what is aside happens in the order of the calls; only the copies from and to the
+/// host and the waits hold it up.
 struct Backend {
   virtual ~Backend() = default;
   virtual const Ops& ops() const = 0;

@@ -1,9 +1,5 @@
 #include <cuda_runtime.h>
-#include <thrust/execution_policy.h>
-#include <thrust/sequence.h>
-#include <thrust/transform.h>
 
-#include <cub/device/device_radix_sort.cuh>
 #include <source_location>
 #include <utility>
 
@@ -11,6 +7,7 @@
 #include "runtime/backend.h"
 #include "runtime/error.h"
 #include "runtime/nccl.h"
+#include "runtime/order_cuda.h"
 
 namespace elbo {
 
@@ -163,25 +160,12 @@ class Cuda final : public Backend {
 
   void count_up(std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) override {
     here();
-    thrust::sequence(thrust::cuda::par_nosync.on(stream_->stream), numbers, numbers + count, first);
+    elbo::count_up(stream_->stream, numbers, first, count);
   }
   void shuffle(std::uint32_t* numbers, std::uint32_t count, const ShuffleKey& key) override {
     here();
-    const std::size_t each = (count * sizeof(std::uint32_t) + 255) / 256 * 256;
-    const auto sort = [&](void* temporary, std::size_t& bytes, char* memory) {
-      const auto part = [&](int i) { return reinterpret_cast<std::uint32_t*>(memory + i * each); };
-      check(cub::DeviceRadixSort::SortPairs(temporary, bytes, part(0), part(1), numbers, part(2),
-                                            int(count), 0, 32, stream_->stream));
-    };
-    std::size_t bytes = 0;
-    sort(nullptr, bytes, nullptr);
-    char* const memory = static_cast<char*>(scratch_.of(3 * each + bytes));
-    auto* const keys = reinterpret_cast<std::uint32_t*>(memory);
-    thrust::transform(thrust::cuda::par_nosync.on(stream_->stream), numbers, numbers + count, keys,
-                      key);
-    sort(memory + 3 * each, bytes, memory);
-    check(cudaMemcpyAsync(numbers, memory + 2 * each, count * sizeof(std::uint32_t),
-                          cudaMemcpyDeviceToDevice, stream_->stream));
+    elbo::shuffle(stream_->stream, numbers, count, key,
+                  [&](std::size_t bytes) { return scratch_.of(bytes); });
   }
 
   void* allocate_staging(std::size_t bytes) override {

@@ -104,13 +104,17 @@ TEST(Persistent, trains_to_the_bits_of_the_graph_whatever_the_grid) {
                      " on " + device.name());
         const bool counted = device.name() == "simt";
         const Trained graph = train(device, kind.config, kind.options, Tier::graph);
-        EXPECT_GE(graph.launches, counted ? 2 * 6 * 5u : 0u);
+        if (counted) {
+          EXPECT_GE(graph.launches, 2 * 6 * 5u);
+        }
         each_size([&](Tier tier, const std::string& which) {
           if (!counted && !can(device, tier)) return;
           const Trained one = train(device, kind.config, kind.options, tier);
           EXPECT_EQ(one.numbers, graph.numbers) << which;
           // Two epochs, each one launch of whole batches, one of the rest.
-          EXPECT_EQ(one.launches, counted ? 4u : 0u);
+          if (counted) {
+            EXPECT_EQ(one.launches, 4u);
+          }
         });
       }
     }
