@@ -1,5 +1,6 @@
 #include "runtime/order_cuda.h"
 
+#include <cuda_runtime.h>
 #include <thrust/execution_policy.h>
 #include <thrust/sequence.h>
 #include <thrust/transform.h>
@@ -18,13 +19,14 @@ void check(cudaError_t status) {
 
 }  // namespace
 
-void count_up(cudaStream_t stream, std::uint32_t* numbers, std::uint32_t first,
-              std::uint32_t count) {
-  thrust::sequence(thrust::cuda::par_nosync.on(stream), numbers, numbers + count, first);
+void count_up(void* stream, std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) {
+  thrust::sequence(thrust::cuda::par_nosync.on(static_cast<cudaStream_t>(stream)), numbers,
+                   numbers + count, first);
 }
 
-void shuffle(cudaStream_t stream, std::uint32_t* numbers, std::uint32_t count,
-             const ShuffleKey& key, const std::function<void*(std::size_t)>& scratch) {
+void shuffle(void* on, std::uint32_t* numbers, std::uint32_t count, const ShuffleKey& key,
+             const std::function<void*(std::size_t)>& scratch) {
+  const auto stream = static_cast<cudaStream_t>(on);
   const std::size_t each = (count * sizeof(std::uint32_t) + 255) / 256 * 256;
   const auto sort = [&](void* temporary, std::size_t& bytes, char* memory) {
     const auto part = [&](int i) { return reinterpret_cast<std::uint32_t*>(memory + i * each); };
