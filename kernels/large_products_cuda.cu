@@ -110,7 +110,11 @@ class Room {
                                " bytes of GPU memory wanted: " + cudaGetErrorString(status));
     }
   }
-  ~Room() { cudaFree(memory_); }  // waits for what uses it
+  ~Room() {
+    if (!memory_) return;
+    cudaDeviceSynchronize();  // something may still use it
+    cudaFree(memory_);
+  }
   Room(Room&& other) noexcept { *this = std::move(other); }
   Room& operator=(Room&& other) noexcept {
     std::swap(memory_, other.memory_), std::swap(bytes_, other.bytes_);

@@ -43,7 +43,10 @@ struct Event {
 class Scratch {
  public:
   explicit Scratch(cudaStream_t stream) : stream_(stream) {}
-  ~Scratch() { cudaFree(memory_); }
+  ~Scratch() {
+    cudaStreamSynchronize(stream_);
+    cudaFree(memory_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
