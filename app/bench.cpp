@@ -289,8 +289,8 @@ void add_bench(CLI::App& app, Run& chosen) {
   add("--precision", c->precision, "of products on a GPU: fp32, tf32, bf16; auto: the case's own")
       ->check(one_of({"auto", "fp32", "tf32", "bf16"}));
   add("--plan", c->plan,
-      "fused; unchained: narrow layers in launches of their own; or composed: each operation by itself, "
-      "as it was recorded")
+      "fused; unchained: narrow layers in launches of their own; or composed: each operation by "
+      "itself, as it was recorded")
       ->check(one_of({"fused", "unchained", "composed"}));
   add("--tier", c->tier,
       "how a GPU launches a step: graph, persistent or cluster (the last two not every case); "

@@ -50,7 +50,7 @@ constexpr bool is_common =
 struct Skeletons {
   cudaStream_t stream = nullptr;
   Precision precision = Precision::fp32;
-  bool overlap = false;       // a kernel's blocks may be placed before the kernel in front of it ends
+  bool overlap = false;       // a kernel's blocks may be placed before the one in front has ended
   bool chained = true;        // a block has room for a chain
   AnyPhaseList collecting{};  // a list: works are not launched, but noted there
   std::shared_ptr<LargeProducts> library{};  // of the products that it takes; null: of none
