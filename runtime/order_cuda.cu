@@ -1,23 +1,14 @@
 #include "runtime/order_cuda.h"
 
-#include <cuda_runtime.h>
 #include <thrust/execution_policy.h>
 #include <thrust/sequence.h>
 #include <thrust/transform.h>
 
 #include <cub/device/device_radix_sort.cuh>
 
-#include "runtime/error.h"
+#include "kernels/cuda/simt.cuh"
 
 namespace elbo {
-
-namespace {
-
-void check(cudaError_t status) {
-  if (status != cudaSuccess) fail("order_cuda.cu: CUDA: ", cudaGetErrorString(status));
-}
-
-}  // namespace
 
 void count_up(void* stream, std::uint32_t* numbers, std::uint32_t first, std::uint32_t count) {
   thrust::sequence(thrust::cuda::par_nosync.on(static_cast<cudaStream_t>(stream)), numbers,
