@@ -70,7 +70,6 @@ cudaError_t refuse(cudaError_t error, const std::string& why) {
   std::fprintf(stderr, "stand-in of CUDA: %s\n", why.c_str());
   return last = error;
 }
-cudaError_t outcome() { return failed; }
 
 Stream& stream_of(cudaStream_t stream) {
   static Stream legacy;
@@ -187,7 +186,7 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* shape, const void* hos
     const std::string wrong = run_twin(launch, arguments);
     if (!wrong.empty()) failed = refuse(cudaErrorLaunchFailure, name + ": " + wrong);
   });
-  return outcome();
+  return failed;
 }
 cudaError_t cudaFuncSetAttribute(const void* host, cudaFuncAttribute attribute, int value) {
   const Lock lock(one_at_a_time);
@@ -223,7 +222,7 @@ cudaError_t cudaGetDevice(int* device) {
   *device = 0;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device ? cudaErrorInvalidDevice : outcome(); }
+cudaError_t cudaSetDevice(int device) { return device ? cudaErrorInvalidDevice : failed; }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "stand-in");
@@ -277,7 +276,7 @@ cudaError_t cudaFree(void* memory) {
   if (found == allocated.end()) return refuse(cudaErrorInvalidValue, "freed twice");
   munmap(found->first - page, found->second + 2 * page);
   allocated.erase(found);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
   *memory = std::calloc(1, bytes);
@@ -287,7 +286,7 @@ cudaError_t cudaFreeHost(void* memory) {
   const Lock lock(one_at_a_time);
   run_everything();  // as the call waits
   std::free(memory);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *free = *total = memory_bytes;
@@ -297,12 +296,12 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                             cudaStream_t stream) {
   const Lock lock(one_at_a_time);
   enqueue(stream, [=] { std::memcpy(to, from, bytes); });
-  return outcome();
+  return failed;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(one_at_a_time);
   enqueue(stream, [=] { std::memset(to, value, bytes); });
-  return outcome();
+  return failed;
 }
 
 // ---- streams and events
@@ -317,7 +316,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   run_all(stream_of(stream));
   streams.erase(&stream_of(stream));
   delete &stream_of(stream);
-  return outcome();
+  return failed;
 }
 /// Each question lets one work more be done.
 cudaError_t cudaStreamQuery(cudaStream_t of) {
@@ -325,19 +324,19 @@ cudaError_t cudaStreamQuery(cudaStream_t of) {
   Stream& stream = stream_of(of);
   if (stream.recorded) return refuse(cudaErrorStreamCaptureUnsupported, "a query while recording");
   if (!stream.queue.empty()) run_first(stream);
-  return outcome() || stream.queue.empty() ? outcome() : cudaErrorNotReady;
+  return failed || stream.queue.empty() ? failed : cudaErrorNotReady;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t of) {
   const Lock lock(one_at_a_time);
   Stream& stream = stream_of(of);
   if (stream.recorded) return refuse(cudaErrorStreamCaptureUnsupported, "a wait while recording");
   run_all(stream);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaDeviceSynchronize() {
   const Lock lock(one_at_a_time);
   run_everything();
-  return outcome();
+  return failed;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = reinterpret_cast<cudaEvent_t>(new Event);
@@ -348,7 +347,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   const Lock lock(one_at_a_time);
   run_everything();
   delete reinterpret_cast<Event*>(event);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaEventRecord(cudaEvent_t of, cudaStream_t stream) {
   const Lock lock(one_at_a_time);
@@ -356,23 +355,23 @@ cudaError_t cudaEventRecord(cudaEvent_t of, cudaStream_t stream) {
   if (stream_of(stream).recorded) return refuse(cudaErrorNotSupported, "an event in a recording");
   event.stream = &stream_of(stream);
   enqueue(stream, [&event, time = ++event.recorded] { event.reached = time; });
-  return outcome();
+  return failed;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t of, unsigned) {
   const Lock lock(one_at_a_time);
   Event& event = *reinterpret_cast<Event*>(of);
   if (event.stream) enqueue(stream, [&event, time = event.recorded] { reach(event, time); });
-  return outcome();
+  return failed;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t of) {
   const Lock lock(one_at_a_time);
   Event& event = *reinterpret_cast<Event*>(of);
   if (event.stream) reach(event, event.recorded);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
   *milliseconds = 1;
-  return outcome();
+  return failed;
 }
 
 // ---- graphs
@@ -383,32 +382,32 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t of, cudaStreamCaptureMode) {
   if (!of || stream.recorded)
     return refuse(cudaErrorStreamCaptureUnsupported, "a second recording");
   stream.recorded = std::make_unique<Graph>();
-  return outcome();
+  return failed;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const Lock lock(one_at_a_time);
   *graph = reinterpret_cast<cudaGraph_t>(stream_of(stream).recorded.release());
-  return *graph ? outcome() : refuse(cudaErrorIllegalState, "the end of no recording");
+  return *graph ? failed : refuse(cudaErrorIllegalState, "the end of no recording");
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
   const Lock lock(one_at_a_time);
   *status =
       stream_of(stream).recorded ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
-  return outcome();
+  return failed;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   auto* const shared = new std::shared_ptr<const Graph>(
       std::make_shared<const Graph>(*reinterpret_cast<const Graph*>(graph)));
   *executable = reinterpret_cast<cudaGraphExec_t>(shared);
-  return outcome();
+  return failed;
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return outcome(); }
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return failed; }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const Lock lock(one_at_a_time);
   const auto graph = *reinterpret_cast<const std::shared_ptr<const Graph>*>(executable);
   for (const Work& work : graph->works) enqueue(stream, work);
-  return outcome();
+  return failed;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete reinterpret_cast<Graph*>(graph);
